@@ -1,0 +1,97 @@
+#ifndef TASK_TASK_H
+#define TASK_TASK_H
+/*
+ * task.h - tasks: functions with their own stacks, sharing one memory image
+ * and one thread (Naniwa 2002, section IV-1). Layer: task.
+ *
+ * Order    ready tasks run in the order in which they became ready (or in the
+ *          order a seed gives, sched_init()).
+ * Limit    a stack has TASK_STACK_SIZE bytes above a guard page; overflow ends
+ *          the process with a message that names the task.
+ * Owner    the scheduler frees a task when its function returns.
+ * Thread   scheduler thread only.
+ *
+ * A task gives up the processor only in functions marked MAY_YIELD. Between two
+ * of them it owns all manager data.
+ *
+ * Way down: waitq_wait -> task_park (task.c) -> stack_switch (stack.c).
+ */
+#include "base/cc.h"
+#include "base/list.h"
+
+#include <stdint.h>
+
+#define TASK_STACK_SIZE (64u * 1024u)
+#define TASK_FOREVER UINT64_MAX /* a deadline that never comes */
+
+struct task;
+typedef void task_fn(void *arg);
+
+/* Start a task; it runs for the first time when the caller next yields. 0 or -ENOMEM/-EAGAIN. */
+MUST_USE int task_start(struct task **ret, const char *name, task_fn *fn, void *arg);
+struct task *task_self(void); /* NULL outside any task */
+const char *task_name(const struct task *t);
+unsigned int task_count(void); /* tasks that have not returned */
+
+/* Let every other ready task run once. */
+void task_yield(void) MAY_YIELD;
+
+/*
+ * Cancel: the task's present cancellable wait, and each one after it, returns
+ * -ECANCELED until task_cancel_clear(). Waits that say WAIT_SURE are not cut
+ * short (a device is writing into memory the task owns).
+ */
+void task_cancel(struct task *t);
+void task_cancel_clear(struct task *t);
+bool task_cancelled(const struct task *t);
+
+/* Tasks that wait for one thing. Embed it; waitq_init() before use. */
+struct waitq {
+	struct list waiters;
+};
+
+/* One task's place in one waitq. A task may stand in several at once (poll). */
+struct waiter {
+	struct list node;
+	struct task *task;
+};
+
+enum wait_kind { WAIT_CANCELLABLE, WAIT_SURE };
+
+void waitq_init(struct waitq *q);
+bool waitq_empty(const struct waitq *q);
+/*
+ * Wait until woken. 0, -ETIMEDOUT (deadline_ns on clock_now_ns()), or -ECANCELED.
+ * Being woken is a hint: look at what you waited for again.
+ */
+MUST_USE int waitq_wait(struct waitq *q, uint64_t deadline_ns, enum wait_kind kind) MAY_YIELD;
+void waitq_wake_one(struct waitq *q);
+void waitq_wake_all(struct waitq *q);
+
+/* Stand in several queues: add to each, task_wait(), then remove from each. */
+void waitq_add(struct waitq *q, struct waiter *w);
+void waitq_remove(struct waiter *w); /* harmless when not in any queue */
+MUST_USE int task_wait(uint64_t deadline_ns, enum wait_kind kind) MAY_YIELD;
+
+/* Sleep until the clock reaches deadline_ns. 0 or -ECANCELED. */
+MUST_USE int task_sleep_until(uint64_t deadline_ns) MAY_YIELD;
+
+/* A sleep-lock: counts 0 or 1 with waiters served in turn. Not cancellable. */
+struct task_lock {
+	struct waitq waiters;
+	struct task *owner;
+};
+void task_lock_init(struct task_lock *l);
+void task_lock_take(struct task_lock *l) MAY_YIELD;
+void task_lock_drop(struct task_lock *l);
+
+/* A counting semaphore. sem_wait: 0, -ETIMEDOUT or -ECANCELED. */
+struct task_sem {
+	struct waitq waiters;
+	unsigned int count;
+};
+void task_sem_init(struct task_sem *s, unsigned int count);
+MUST_USE int task_sem_wait(struct task_sem *s, uint64_t deadline_ns) MAY_YIELD;
+void task_sem_post(struct task_sem *s);
+
+#endif /* TASK_TASK_H */
