@@ -1,0 +1,243 @@
+#ifndef VFS_VFS_H
+#define VFS_VFS_H
+/*
+ * vfs.h - names, inodes and mounts: what every file system gives and what the
+ * rest of the manager asks for. Layer: vfs.
+ *
+ * Owner    inodes and dentries are counted; who gets one in a ret_ argument puts it.
+ * Limit    names VFS_NAME_MAX bytes, paths VFS_PATH_MAX bytes, VFS_LINK_DEPTH symbolic links.
+ * Thread   scheduler thread only.
+ * Errors   all functions answer 0 (or a count) or -errno that may go to the client.
+ *
+ * Way down: vfs_walk (walk.c) -> dentry cache (dentry.c) -> inode_ops.lookup (overlay/, mem/, ...).
+ */
+#include "base/cc.h"
+#include "base/list.h"
+#include "task/task.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define VFS_NAME_MAX 255u
+#define VFS_PATH_MAX 4096u
+#define VFS_LINK_DEPTH 40u
+#define VFS_GROUPS_MAX 64u
+
+struct inode;
+struct dentry;
+struct vfs;
+
+struct vfs_attr {
+	uint64_t dev, ino, rdev;
+	uint64_t size;	 /* bytes */
+	uint64_t blocks; /* of 512 bytes */
+	uint32_t mode;	 /* type and permissions */
+	uint32_t nlink, uid, gid;
+	uint32_t blksize;
+	struct timespec atime, mtime, ctime, btime;
+};
+
+/* Which members of a vfs_attr a setattr changes. */
+enum vfs_set {
+	VFS_SET_MODE = 1,
+	VFS_SET_UID = 2,
+	VFS_SET_GID = 4,
+	VFS_SET_SIZE = 8,
+	VFS_SET_ATIME = 16,
+	VFS_SET_MTIME = 32,
+	VFS_SET_CTIME = 64,
+};
+
+/* What readdir tells about one name. Non-zero answer of the callback: stop, this name was not taken. */
+struct vfs_dirent {
+	const char *name;
+	size_t name_len;
+	uint64_t ino;
+	uint32_t type;	 /* DT_* */
+	uint64_t next;	 /* cursor after this name (d_off) */
+};
+typedef int vfs_emit_fn(void *ctx, const struct vfs_dirent *entry);
+
+/* A host descriptor that holds the data of a file, for mmap by a client. */
+struct vfs_mapping {
+	int host_fd;	    /* borrowed: valid while the inode is referenced */
+	bool writable;	    /* host_fd may be given to the client for shared writing */
+	uint64_t version;   /* same value: same content identity (key of the client's descriptor cache) */
+	uint64_t file_size; /* bytes, now */
+};
+
+/*
+ * What a file system implements. A missing operation answers -EOPNOTSUPP (or the
+ * errno that Linux gives; vfs.c decides). Those that may touch a device may yield.
+ * The vfs has checked names, types and permissions before it calls; a file system
+ * checks what only it knows. `name` is not NUL-terminated where a length is given.
+ */
+struct inode_ops {
+	int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **ret);
+	int (*getattr)(struct inode *inode, struct vfs_attr *ret);
+	int (*setattr)(struct inode *inode, const struct vfs_attr *attr, unsigned int set);
+	/* Make a regular file, directory, fifo, socket or device node; attr: mode, uid, gid, rdev. */
+	int (*create)(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
+		      struct inode **ret);
+	int (*symlink)(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
+		       const char *target, struct inode **ret);
+	int (*link)(struct inode *dir, const char *name, size_t len, struct inode *inode);
+	int (*unlink)(struct inode *dir, const char *name, size_t len, struct inode *inode);
+	int (*rmdir)(struct inode *dir, const char *name, size_t len, struct inode *inode);
+	/* flags: 0, RENAME_NOREPLACE (already checked), RENAME_EXCHANGE. target may be NULL. */
+	int (*rename)(struct inode *old_dir, const char *old_name, struct inode *inode,
+		      struct inode *new_dir, const char *new_name, struct inode *target,
+		      unsigned int flags); /* names NUL-terminated */
+	/* Emit names from *cursor on (0: the first; "." and ".." come from the file layer). */
+	int (*readdir)(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx);
+	int (*readlink)(struct inode *inode, char *buf, size_t size); /* length, not terminated */
+	/* A link that is not a text (/proc/self/fd/N): gives the dentry itself. */
+	int (*follow)(struct inode *inode, const struct vfs *view, struct dentry **ret);
+	ssize_t (*read)(struct inode *inode, void *buf, size_t size, uint64_t offset);
+	ssize_t (*write)(struct inode *inode, const void *buf, size_t size, uint64_t offset);
+	int (*fallocate)(struct inode *inode, int mode, uint64_t offset, uint64_t size);
+	/* SEEK_DATA / SEEK_HOLE. */
+	int64_t (*seek_data)(struct inode *inode, uint64_t offset, int whence);
+	int (*map)(struct inode *inode, bool for_write, struct vfs_mapping *ret);
+	int (*sync)(struct inode *inode, bool data_only);
+	/* First open for writing (open(2) may copy up); may be missing. */
+	int (*open_write)(struct inode *inode);
+	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
+	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
+	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
+	int (*removexattr)(struct inode *inode, const char *name);
+	/* Last reference gone; must not yield (hand slow work to a task). */
+	void (*release)(struct inode *inode);
+	bool volatile_names; /* lookups must not be cached (/proc) */
+};
+
+struct vfs_statfs {
+	uint64_t type, bsize, blocks, bfree, bavail, files, ffree, namelen;
+};
+
+struct vfs_fs {
+	const char *type_name; /* "overlay", "proc", ... for /proc/mounts */
+	int (*statfs)(struct vfs_fs *fs, struct vfs_statfs *ret);
+	void *private_data;
+	uint64_t dev; /* st_dev of its files: vfs_new_dev() */
+	bool read_only;
+};
+
+/* Embedded at the start of each file system's own inode. */
+struct inode {
+	const struct inode_ops *ops;
+	struct vfs_fs *fs;
+	uint32_t refs;
+	uint32_t type; /* S_IFMT part of the mode; never changes */
+	uint64_t ino;
+	uint64_t rdev;
+	struct list locks;    /* fcntl/flock records: file/lock.c */
+	void *file_state;     /* what file/ keeps with an inode (fifo, socket); file/ frees it by the hook below */
+	void (*file_state_free)(void *file_state);
+	uint32_t write_opens; /* open descriptions that may write (ETXTBSY) */
+	uint32_t exec_maps;   /* running images */
+};
+
+void inode_init(struct inode *inode, const struct inode_ops *ops, struct vfs_fs *fs, uint32_t type);
+struct inode *inode_get(struct inode *inode);
+void inode_put(struct inode *inode); /* NULL is fine */
+
+/* ---- a process's view: who looks, from where. Embedded in proc's fs context. */
+struct vfs_cred {
+	uint32_t uid, gid, euid, egid, suid, sgid, fsuid, fsgid;
+	uint32_t group_count;
+	uint32_t groups[VFS_GROUPS_MAX];
+	bool privileged; /* acts as root inside: permission checks pass (fsuid 0) */
+};
+struct vfs {
+	struct dentry *root, *cwd;
+	struct vfs_cred *cred;
+	uint32_t umask;
+	int32_t pid; /* whose view it is: /proc/self */
+};
+
+enum vfs_walk_flags {
+	VFS_FOLLOW = 1,	   /* follow a final symbolic link */
+	VFS_DIRECTORY = 2, /* must be a directory */
+	VFS_EMPTY_OK = 4,  /* AT_EMPTY_PATH */
+};
+
+/* Find an existing name. `at`: directory for relative paths (NULL: view->cwd). Checks search permission. */
+MUST_USE int vfs_walk(const struct vfs *view, struct dentry *at, const char *path,
+		      unsigned int flags, struct dentry **ret) MAY_YIELD;
+
+/* ---- dentries: one name in one directory. */
+struct dentry *dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d); /* NULL is fine */
+struct inode *dentry_inode(const struct dentry *d); /* borrowed; never NULL for what vfs_walk returns */
+/* Absolute path as seen from view->root; " (deleted)" appended if unlinked. Length or -ENAMETOOLONG/-ERANGE. */
+int dentry_path(const struct vfs *view, struct dentry *d, char *buf, size_t size);
+bool dentry_unlinked(const struct dentry *d);
+
+/* ---- operations by path; each checks permissions of view->cred. */
+struct vfs_open {
+	int flags;	/* O_* of open(2) */
+	uint32_t mode;	/* before umask */
+};
+/* open(2)'s name part: walks, creates (O_CREAT|O_EXCL), truncates (O_TRUNC), checks access. */
+MUST_USE int vfs_open(const struct vfs *view, struct dentry *at, const char *path,
+		      const struct vfs_open *how, struct dentry **ret) MAY_YIELD;
+/* An unnamed file in directory `path` (O_TMPFILE). */
+MUST_USE int vfs_tmpfile(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode,
+			 struct dentry **ret) MAY_YIELD;
+MUST_USE int vfs_mkdir(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode) MAY_YIELD;
+MUST_USE int vfs_mknod(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode,
+		       uint64_t rdev) MAY_YIELD;
+/* Like mknod of a socket, and gives the dentry (bind of AF_UNIX). */
+MUST_USE int vfs_make_socket(const struct vfs *view, const char *path, uint32_t mode,
+			     struct dentry **ret) MAY_YIELD;
+MUST_USE int vfs_symlink(const struct vfs *view, const char *target, struct dentry *at,
+			 const char *path) MAY_YIELD;
+MUST_USE int vfs_link(const struct vfs *view, struct dentry *from, struct dentry *at,
+		      const char *path) MAY_YIELD;
+MUST_USE int vfs_unlink(const struct vfs *view, struct dentry *at, const char *path) MAY_YIELD;
+MUST_USE int vfs_rmdir(const struct vfs *view, struct dentry *at, const char *path) MAY_YIELD;
+MUST_USE int vfs_rename(const struct vfs *view, struct dentry *old_at, const char *old_path,
+			struct dentry *new_at, const char *new_path, unsigned int flags) MAY_YIELD;
+
+/* ---- operations on inodes, with permission checks where Linux makes them. */
+enum { VFS_MAY_EXEC = 1, VFS_MAY_WRITE = 2, VFS_MAY_READ = 4 };
+MUST_USE int vfs_permission(const struct vfs_cred *cred, struct inode *inode, unsigned int may) MAY_YIELD;
+MUST_USE int vfs_getattr(struct inode *inode, struct vfs_attr *ret) MAY_YIELD;
+MUST_USE int vfs_chmod(const struct vfs_cred *cred, struct inode *inode, uint32_t mode) MAY_YIELD;
+MUST_USE int vfs_chown(const struct vfs_cred *cred, struct inode *inode, uint32_t uid, uint32_t gid) MAY_YIELD;
+MUST_USE int vfs_truncate(const struct vfs_cred *cred, struct inode *inode, uint64_t size,
+			  bool by_descriptor) MAY_YIELD;
+/* times[2] in utimensat's form (UTIME_NOW, UTIME_OMIT), NULL: now. */
+MUST_USE int vfs_utimens(const struct vfs_cred *cred, struct inode *inode,
+			 const struct timespec times[2]) MAY_YIELD;
+MUST_USE ssize_t vfs_read(struct inode *inode, void *buf, size_t size, uint64_t offset) MAY_YIELD;
+MUST_USE ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, uint64_t offset) MAY_YIELD;
+MUST_USE int vfs_readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD;
+MUST_USE int vfs_map(struct inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
+
+/* ---- mounts. */
+MUST_USE int vfs_mount(struct dentry *on, struct inode *root_of_fs, const char *source); /* takes a reference */
+struct vfs_mount_info {
+	const char *source, *type_name;
+	char path[VFS_PATH_MAX];
+	bool read_only;
+};
+int vfs_mount_list(unsigned int index, struct vfs_mount_info *ret); /* -ENOENT past the end */
+MUST_USE int vfs_root(struct inode *root_of_fs, const char *source, struct dentry **ret);
+uint64_t vfs_new_dev(void);
+void vfs_fini(void); /* all mounts dropped; a leak is asserted */
+
+/* ---- file systems (each in its own folder). */
+/* mem/: a file system in memory. limit_bytes 0: half the machine's memory. */
+MUST_USE int mem_fs_new(const char *type_name, uint64_t limit_bytes, uint32_t root_mode, struct inode **ret_root);
+/* host/: a directory of the host, read-only, through device/host.h. dir_fd is taken over. */
+MUST_USE int host_fs_new(int dir_fd, struct inode **ret_root) MAY_YIELD;
+/* overlay/: `lower` read-only below `upper`; NULL lower is allowed. References are taken over. */
+MUST_USE int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_root) MAY_YIELD;
+/* dev/: a mem file system filled with null, zero, full, random, urandom, tty, console, fd, std*, shm. */
+MUST_USE int dev_fs_new(struct inode **ret_root);
+/* proc/: needs to know about processes, which vfs may not: see vfs/proc/proc_fs.h for its source table. */
+
+#endif /* VFS_VFS_H */
