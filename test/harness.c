@@ -212,8 +212,8 @@ int test_main(int argc, char **argv, const struct test *tests, size_t count)
 	size_t wanted = argc > 1 ? (size_t)argc - 1 : count;
 	size_t failed = 0;
 
-	verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
 	if (verdict == MAP_FAILED) {
 		perror("# mmap");
 		return 2;

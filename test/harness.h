@@ -14,8 +14,8 @@
  *	TEST_MAIN(tests)
  *
  * Order    tests run one after the other, in the table's order.
- * Limit    a test has TEST_SECONDS (TEST_LONG: its own number), times TEST_SLOWER
- *          under a sanitizer; then all its processes are killed.
+ * Limit    a test has TEST_SECONDS (TEST_LONG: its own number; five times that
+ *          under a sanitizer); then all its processes are killed.
  * Owner    each test is a process of its own. It fails if it leaves a descriptor
  *          open or a process alive.
  * Thread   any thread, and any process made by fork(), may CHECK.
@@ -38,11 +38,14 @@ struct test {
 	unsigned int seconds;
 };
 
-#define TEST(fn) { #fn, fn, TEST_SECONDS }
-#define TEST_LONG(fn, seconds) { #fn, fn, seconds }
-#define TEST_MAIN(tests)                                               \
-	int main(int argc, char **argv)                                \
-	{                                                              \
+#define TEST(fn) TEST_LONG(fn, TEST_SECONDS)
+#define TEST_LONG(fn, limit)                            \
+	{                                               \
+		.name = #fn, .fn = fn, .seconds = limit \
+	}
+#define TEST_MAIN(tests)                                                 \
+	int main(int argc, char **argv)                                  \
+	{                                                                \
 		return test_main(argc, argv, tests, ARRAY_COUNT(tests)); \
 	}
 

@@ -194,14 +194,10 @@ static void an_unknown_name_is_wrong_usage(void)
 }
 
 static const struct test tests[] = {
-	TEST(a_test_that_returns_has_passed),
-	TEST(a_skipped_test_says_why),
-	TEST(a_failed_check_is_reported),
-	TEST(a_check_in_a_forked_process_counts),
-	TEST(a_test_killed_by_a_signal_has_failed),
-	TEST(a_test_that_hangs_is_ended),
-	TEST(a_descriptor_left_open_is_a_failure),
-	TEST(a_process_left_alive_is_a_failure),
+	TEST(a_test_that_returns_has_passed),	    TEST(a_skipped_test_says_why),
+	TEST(a_failed_check_is_reported),	    TEST(a_check_in_a_forked_process_counts),
+	TEST(a_test_killed_by_a_signal_has_failed), TEST(a_test_that_hangs_is_ended),
+	TEST(a_descriptor_left_open_is_a_failure),  TEST(a_process_left_alive_is_a_failure),
 	TEST(an_unknown_name_is_wrong_usage),
 };
 TEST_MAIN(tests)
