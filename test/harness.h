@@ -38,10 +38,10 @@ struct test {
 	unsigned int seconds;
 };
 
-#define TEST(fn) TEST_LONG(fn, TEST_SECONDS)
-#define TEST_LONG(fn, limit)                            \
-	{                                               \
-		.name = #fn, .fn = fn, .seconds = limit \
+#define TEST(function) TEST_LONG(function, TEST_SECONDS)
+#define TEST_LONG(function, limit)                                  \
+	{                                                           \
+		.name = #function, .fn = function, .seconds = limit \
 	}
 #define TEST_MAIN(tests)                                                 \
 	int main(int argc, char **argv)                                  \
