@@ -1,0 +1,41 @@
+# The commands people type. What they do is in tools/; how things are built is in meson.build.
+PREFIX ?= /usr/local
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## install what is missing, build build/hascall
+	@tools/setup build
+	@tools/ci build
+
+run: build ## run real programs inside hascall, and show that the host has not changed
+	@tools/demo
+
+test: ## build, and run all tests
+	@tools/setup build test check
+	@tools/ci test
+
+bench: ## measure, against the host and against other sandboxes
+	@tools/setup build test bench
+	@tools/ci build
+	@bench/run
+
+asan: ## tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/setup build test
+	@tools/ci asan
+
+tsan: ## tests of what threads and processes share, under ThreadSanitizer
+	@tools/setup build test
+	@tools/ci tsan
+
+ci: ## everything that must hold before a change lands
+	@.ci/run
+
+install: build ## install the command and its man pages; PREFIX and DESTDIR are respected
+	@meson configure build -Dprefix=$(abspath $(PREFIX))
+	@meson install -C build
+
+clean: ## remove all that was built
+	rm -rf build build-*
+
+.PHONY: help build run test bench asan tsan ci install clean
