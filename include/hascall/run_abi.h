@@ -40,6 +40,19 @@
 #define RUN_AREA_SIZE (RUN_BOUNCE_OFFSET + (uint64_t)RUN_ENTRY_COUNT * RUN_BOUNCE_SIZE)
 #define RUN_NULL UINT64_MAX
 
+/* Call-site stubs jump here (through a word in the stub pages), with the number in rax and the return address in rcx. */
+#define RUN_STUB_ENTRY (RUN_TEXT + 0x1000)
+/* A call that a stub made is restarted this many bytes before its return address. */
+#define RUN_STUB_RESTART 13u
+
+/*
+ * si_code of signals that the manager sends, where the kernel does not let it use
+ * its own: the shim rebuilds the siginfo the program expects.
+ */
+#define RUN_SI_CHILD (-60) /* SIGCHLD: si_pid, si_uid, si_status as usual; CLD_* in si_utime */
+#define RUN_SI_USER (-61)  /* kill(2) and tgkill(2) of another process inside: becomes SI_USER */
+#define RUN_SI_END (-62)   /* with SIGSYS: this thread ends now (another one calls execve) */
+
 /* Host descriptors the shim holds; the program never sees them. */
 #define RUN_FD_SOCKET 10    /* where descriptors arrive (SCM_RIGHTS) */
 #define RUN_FD_NEW_AREA 11  /* between fork's grant and the child's start */
@@ -95,8 +108,8 @@ struct run_control {
  * RUN_MAP     mmap of a file: arg0 = fd, arg1 = prot, arg2 = flags, arg3 = offset, arg4 = length,
  *             arg5 = 1: without call-site stubs. Reply 0: struct run_map at offset 0.
  * RUN_SIGCHLD arg0 = 1 if SIGCHLD is ignored or has SA_NOCLDWAIT; arg1 = 1 for SA_NOCLDSTOP.
- * RUN_START   the launcher's first call: like execve of what the manager was told to run.
- *             arg0 = offset for struct run_plan, whose strings hold argv and envp too (run_start).
+ * RUN_START   the launcher's first call: like execve of what the manager was told to run (found
+ *             by PATH); argv and envp are in the shim's hands already. No other arguments.
  */
 enum {
 	RUN_FORK = 0x1000,
@@ -150,8 +163,6 @@ struct run_plan {
 	 */
 	uint32_t prefix_count, prefix_offset, prefix_size;
 	uint32_t execfn_offset; /* AT_EXECFN, NUL-terminated */
-	/* RUN_START only: NUL-terminated strings of argv, then of envp. */
-	uint32_t argc, envc, strings_offset, strings_size;
 };
 
 /*
