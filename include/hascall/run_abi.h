@@ -62,7 +62,7 @@
 #define RUN_SLOT_ZERO 0xffffu	   /* no file: zeroes */
 #define RUN_SLOT_NEW_AREA 0xfff0u  /* in the message that carries descriptors: */
 #define RUN_SLOT_NEW_SOCKET 0xfff1u
-#define RUN_FDS_MAX 8u
+#define RUN_FDS_MAX 8u /* descriptors a message */
 /* Payload of that message: uint32_t slot[count], in the order of the descriptors. */
 
 /* Written by the manager; every process maps it read-only. */
@@ -84,6 +84,16 @@ struct run_control {
 	uint32_t host_pid __attribute__((aligned(64))); /* a fork's child says who it is before its first call */
 	uint32_t tid[RUN_ENTRY_COUNT];			/* host thread of each entry */
 };
+
+/*
+ * The first thread of a new area (launcher, fork's child) uses entry 0. A fork's child
+ * writes host_pid before its first post.
+ *
+ * Cutting a call short: the shim marks the entry's cancel bit and rings, while the entry
+ * is HASCALL or EXECUTING; it clears that bit itself (atomic and) before it posts again.
+ * A call cut short answers -ERESTARTSYS (512) or -EINTR. If the shim then finds that no
+ * handler was run, it posts the same call again: a bit may come one call too late.
+ */
 
 /* Flags of a reply (syscall_info.num while COMPLETED). */
 #define RUN_REPLY_KICK 0x1u /* a signal was sent to you: enter the kernel before you return */
@@ -132,6 +142,20 @@ struct run_map {
 	uint64_t stub_offset; /* ... from this offset of stub_slot */
 	uint64_t reserve;    /* keep this many bytes free behind a first mapping, for stubs to come */
 };
+
+/*
+ * Signals that the manager sends for a program inside carry si_code RUN_SI_INNER, because
+ * the host lets nobody send other codes. The code the program shall see (SI_USER, SI_TKILL,
+ * SI_QUEUE, SI_KERNEL, CLD_EXITED ...) is in si_errno; all else is as the program shall see it
+ * (si_pid, si_uid, si_status, si_utime, si_stime, si_value). The shim sets
+ * si_code = si_errno, si_errno = 0 before the program's handler sees it.
+ *
+ * SIGSYS with si_code RUN_SI_END: this thread must end natively (exit, one thread), now
+ * or when it is back from the manager: another thread is in exec. It may post exit(60)
+ * first, and need not.
+ */
+#define RUN_SI_INNER (-60)
+#define RUN_SI_END (-61)
 
 #define RUN_SEGMENTS_MAX 16u
 struct run_segment { /* a PT_LOAD, checked; or stubs */
