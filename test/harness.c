@@ -184,6 +184,9 @@ static bool run_one(const struct test *t, size_t number)
 		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(STDERR_FILENO, STDOUT_FILENO); /* stdout carries TAP only */
+		/* A terminal would stop it: it is not in the foreground process group. */
+		if (isatty(STDIN_FILENO) && !freopen("/dev/null", "r", stdin))
+			_exit(1);
 		run_here(t);
 		exit(0);
 	}
