@@ -50,8 +50,8 @@
  * its own: the shim rebuilds the siginfo the program expects.
  */
 #define RUN_SI_CHILD (-60) /* SIGCHLD: si_pid, si_uid, si_status as usual; CLD_* in si_utime */
-#define RUN_SI_USER (-61)  /* kill(2) and tgkill(2) of another process inside: becomes SI_USER */
-#define RUN_SI_END (-62)   /* with SIGSYS: this thread ends now (another one calls execve) */
+#define RUN_SI_USER (-61)  /* kill(2) and tgkill(2) of another process inside: becomes the code in si_errno (SI_USER is 0) */
+#define RUN_SI_END (-62)   /* with SIGSYS: this thread ends now (another one calls execve); it may post exit first */
 
 /* Host descriptors the shim holds; the program never sees them. */
 #define RUN_FD_SOCKET 10    /* where descriptors arrive (SCM_RIGHTS) */
@@ -142,20 +142,6 @@ struct run_map {
 	uint64_t stub_offset; /* ... from this offset of stub_slot */
 	uint64_t reserve;    /* keep this many bytes free behind a first mapping, for stubs to come */
 };
-
-/*
- * Signals that the manager sends for a program inside carry si_code RUN_SI_INNER, because
- * the host lets nobody send other codes. The code the program shall see (SI_USER, SI_TKILL,
- * SI_QUEUE, SI_KERNEL, CLD_EXITED ...) is in si_errno; all else is as the program shall see it
- * (si_pid, si_uid, si_status, si_utime, si_stime, si_value). The shim sets
- * si_code = si_errno, si_errno = 0 before the program's handler sees it.
- *
- * SIGSYS with si_code RUN_SI_END: this thread must end natively (exit, one thread), now
- * or when it is back from the manager: another thread is in exec. It may post exit(60)
- * first, and need not.
- */
-#define RUN_SI_INNER (-60)
-#define RUN_SI_END (-61)
 
 #define RUN_SEGMENTS_MAX 16u
 struct run_segment { /* a PT_LOAD, checked; or stubs */
