@@ -109,6 +109,60 @@ static inline uint64_t area_take_cancel(struct area_hint *hint, unsigned int wor
 	return word < AREA_HINT_WORDS ? area_take(&hint->cancel[word]) : 0;
 }
 
+/* Caller: there is nothing to see any more (after slot_recall). */
+static inline void area_unmark_posted(struct area_hint *hint, unsigned int entry)
+{
+	if (entry < AREA_HINT_ENTRIES)
+		__atomic_fetch_and(&hint->posted[entry / 64], ~(UINT64_C(1) << (entry % 64)),
+				   __ATOMIC_RELAXED);
+}
+
+/* Any side: is there a bit? Says nothing about memory: take the bit to read the entry. */
+static inline bool area_any_posted(const struct area_hint *hint)
+{
+	uint64_t bits = 0;
+
+	for (unsigned int i = 0; i < AREA_HINT_WORDS; i++)
+		bits |= __atomic_load_n(&hint->posted[i], __ATOMIC_RELAXED);
+	return bits != 0;
+}
+
+/* Take one bit of a word, the lowest of those in `among`: its number, or -1. */
+static inline int area_take_bit(uint64_t *word, uint64_t among)
+{
+	uint64_t bits = __atomic_load_n(word, __ATOMIC_RELAXED) & among;
+
+	while (bits) {
+		uint64_t bit = bits & -bits;
+
+		if (__atomic_fetch_and(word, ~bit, __ATOMIC_ACQUIRE) & bit)
+			return __builtin_ctzll(bit);
+		bits &= ~bit; /* another server was faster */
+	}
+	return -1;
+}
+
+/*
+ * One of several servers: take one posted bit and leave the rest to the others.
+ * Looks from entry `from` on and around, so that a server that passes the number
+ * after its last one visits all entries in turn. The entry, or -1.
+ */
+static inline int area_take_one(struct area_hint *hint, unsigned int from)
+{
+	unsigned int first = from / 64 % AREA_HINT_WORDS;
+	uint64_t upper = ~UINT64_C(0) << (from % 64);
+
+	for (unsigned int i = 0; i <= AREA_HINT_WORDS; i++) {
+		unsigned int word = (first + i) % AREA_HINT_WORDS;
+		uint64_t among = i == 0 ? upper : i == AREA_HINT_WORDS ? ~upper : ~UINT64_C(0);
+		int bit = area_take_bit(&hint->posted[word], among);
+
+		if (bit >= 0)
+			return (int)(word * 64) + bit;
+	}
+	return -1;
+}
+
 /* Caller: after its posts, once a batch: true if area_ring() and a futex wake are due. */
 MUST_USE static inline bool area_must_ring(const struct area_server *server)
 {

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HASCALL_HASCALL_H
+#define HASCALL_HASCALL_H
+/*
+ * hascall.h - libhascall: system calls that other threads execute.
+ *
+ * Two levels. hascall_*() is the comfortable one: the library keeps an area of
+ * entries and a pool of worker threads. async_syscall_*() is the protocol of
+ * syscall_info.h itself: your entries, your threads.
+ *
+ * What may be called: any system call but those about the calling thread or
+ * about the process as a whole (exit, fork, execve, setuid, sigaltstack, ...),
+ * which give -EOPNOTSUPP, and unknown numbers, -ENOSYS.
+ *
+ * Results are the kernel's: a value, or -errno. errno is not touched. Memory that
+ * a call names must stay valid until the call is completed.
+ */
+#include <stdint.h>
+
+#include <hascall/syscall_info.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hascall;
+
+/*
+ * Order    calls begin in no promised order and end in no promised order.
+ * Limit    `entries` calls at a time; more give -EAGAIN. `workers_max` threads;
+ *          if all are blocked, further calls wait for one of them.
+ * Owner    who opened an area closes it.
+ * Thread   one thread at a time uses an area; threads that call at the same time
+ *          open an area each. notify() runs on the library's threads.
+ * Signals  the workers block all of them, so a call is not interrupted.
+ * Fork     a forked child has no workers: there, calls give -ESHUTDOWN, and
+ *          hascall_close() frees the memory. The parent goes on as before. A child
+ *          of vfork() must not use areas.
+ */
+
+#define HASCALL_ENTRIES_MAX 4096u
+#define HASCALL_WORKERS_MAX 1024u
+
+enum hascall_option_flags {
+	HASCALL_USE_EVENTFD = 1u << 0, /* `eventfd` below is valid */
+	HASCALL_NO_SPIN = 1u << 1,     /* sleep at once when there is nothing to do */
+};
+
+/* Set size to sizeof(struct hascall_options), and what you do not care for to 0. */
+struct hascall_options {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t entries;     /* 0: 64 */
+	uint32_t workers_max; /* 0: 64 */
+	uint32_t parallel;    /* workers that run at a time while none is blocked; 0: processors */
+	uint32_t idle_ms;     /* a worker idle that long ends, the last one stays; 0: 5000 */
+	/*
+	 * Called by a worker after each completion, once the result can be reaped.
+	 * It must not block and must not use the area: ring your own bell.
+	 */
+	void (*notify)(void *ctx);
+	void *notify_ctx;
+	/*
+	 * A non-blocking eventfd that becomes readable when there is something to reap.
+	 * hascall_reap() reads it; it is written once between two reaps.
+	 */
+	int32_t eventfd;
+	uint32_t reserved;
+};
+
+/* 0; -EINVAL (options), -ENOMEM, -EAGAIN (no thread). options NULL: all defaults. */
+int hascall_open(struct hascall **ret, const struct hascall_options *options);
+
+/*
+ * Calls that nobody has begun are dropped, running ones are waited for (so a call
+ * that waits for ever makes this wait for ever); their results are lost. NULL is fine.
+ */
+void hascall_close(struct hascall *h);
+
+enum hascall_post_flags {
+	/*
+	 * More follows: wake nobody yet. hascall_kick(), a post without it, or any
+	 * wait does. A worker that is awake may begin the call all the same.
+	 */
+	HASCALL_MORE = 1u << 0,
+};
+
+/*
+ * Post a call; no system call unless a worker must be woken. user_data comes back
+ * with the result. *ret_ticket names the call until its result is taken; may be
+ * NULL. 0; -EAGAIN: all entries are in use; -EINVAL; -ESHUTDOWN: forked child;
+ * -EPROTO: the entries were damaged.
+ */
+int hascall_post(struct hascall *h, uint32_t num, const uint64_t arg[6], uint64_t user_data,
+		 uint32_t flags, uint64_t *ret_ticket);
+void hascall_kick(struct hascall *h);
+
+/*
+ * Results. Each is delivered once: by poll or wait with the ticket, or by reap. A
+ * ticket whose result was delivered or whose call was recalled is -ENOENT.
+ */
+typedef void hascall_done_fn(void *ctx, uint64_t user_data, int64_t ret);
+
+/* Call fn for each completed call and free its entry; how many. fn may post. */
+int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx);
+
+/* 0 and the result; -EAGAIN: not completed; -ENOENT. */
+int hascall_poll(struct hascall *h, uint64_t ticket, int64_t *ret_result);
+
+enum hascall_wait_flags {
+	/* If nobody has begun the call, execute it in this thread: no waiting for a worker. */
+	HASCALL_HELP = 1u << 0,
+};
+
+/* timeout_ns < 0: for ever. 0 and the result; -ETIMEDOUT (a helped call ignores it); -ENOENT. */
+int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_t flags,
+		 int64_t *ret_result);
+
+/* Until there is something to reap: 0; -ETIMEDOUT; -ENOENT: no call is in flight. */
+int hascall_wait_any(struct hascall *h, int64_t timeout_ns);
+
+/* Take back a call nobody has begun: 0; -EAGAIN: too late, its result will come; -ENOENT. */
+int hascall_recall(struct hascall *h, uint64_t ticket);
+
+/* Calls posted whose results were not delivered. */
+unsigned int hascall_in_flight(const struct hascall *h);
+
+/* Counts since hascall_open(), for tests and for those who tune. */
+struct hascall_stats {
+	uint32_t workers;      /* threads now */
+	uint32_t workers_peak; /* most at a time */
+	uint64_t wakes;	       /* sleeping workers woken */
+	uint64_t blocked;      /* times a worker was found blocked by watching it */
+};
+void hascall_get_stats(struct hascall *h, struct hascall_stats *ret_stats);
+
+/*
+ * The protocol's own level, after "asynchronous system calls by shared memory and
+ * kernel threads" (Nakajima and Shiba): a process makes an array of entries,
+ * announces it, and lends threads that execute what appears there.
+ *
+ * Order    an executor visits the entries in turn.
+ * Owner    the array is the caller's and must outlive async_syscall_exit().
+ * Thread   any number of threads may be in async_syscall_exec() at a time. Posting
+ *          and taking follow syscall_info.h.
+ */
+#define ASYNC_SYSCALL_AREAS_MAX 64u
+#define ASYNC_SYSCALL_LATE_NS 1000000 /* a post without a ring is seen after this time */
+
+enum async_syscall_flags {
+	/* Every post is followed by async_syscall_ring(): idle executors need no timer. */
+	ASYNC_SYSCALL_RINGS = 1u << 0,
+};
+
+/* Announce an array (64-byte aligned). Number of the area, >= 0; -EINVAL; -ENFILE. */
+int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flags);
+
+/*
+ * Execute calls until an entry holds SYSCALL_END: 0. Calls in other entries may then
+ * be left unclaimed. -EBADF: no such area; -EPROTO: an entry has an impossible state.
+ */
+int async_syscall_exec(int area);
+
+/* After posting: wake up to `calls` sleeping executors; cheap if none sleeps. 0 or -EBADF. */
+int async_syscall_ring(int area, uint32_t calls);
+
+/* Forget an area. 0; -EBADF; -EBUSY: a thread is in async_syscall_exec(). */
+int async_syscall_exit(int area);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HASCALL_HASCALL_H */

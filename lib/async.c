@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * async.c - the protocol's own level: entries and threads of the caller's.
+ *
+ *     state of an area   leaves by
+ *     free               async_syscall_init
+ *     open               async_syscall_exit, if no thread is inside
+ */
+#include "hascall/hascall.h"
+#include "lib/do_syscall.h"
+#include "lib/futex.h"
+#include "slot/area.h"
+
+#include <pthread.h>
+
+#define IDLE_SPIN_NS 10000
+
+struct async_area {
+	struct area_bell bell;
+	struct area_server server;
+	/* lock; async_syscall_ring() only reads `open`, without it */
+	bool open;
+	uint32_t inside; /* threads in async_syscall_exec */
+	/* constant while open */
+	struct syscall_info *array;
+	uint32_t count;
+	uint32_t flags;
+};
+
+static struct async_area areas[ASYNC_SYSCALL_AREAS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The area, held open until area_leave(); NULL if there is none. */
+static struct async_area *area_enter(int number)
+{
+	struct async_area *a = NULL;
+
+	if (number < 0 || (unsigned int)number >= ASYNC_SYSCALL_AREAS_MAX)
+		return NULL;
+	pthread_mutex_lock(&lock);
+	if (areas[number].open) {
+		a = &areas[number];
+		a->inside++;
+	}
+	pthread_mutex_unlock(&lock);
+	return a;
+}
+
+static void area_leave(struct async_area *a)
+{
+	pthread_mutex_lock(&lock);
+	a->inside--;
+	pthread_mutex_unlock(&lock);
+}
+
+int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flags)
+{
+	int r = -ENFILE;
+
+	if (!array || (uintptr_t)array % 64 != 0 || count == 0 ||
+	    count > UINT32_MAX / sizeof(*array) || (flags & ~ASYNC_SYSCALL_RINGS))
+		return -EINVAL;
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < ASYNC_SYSCALL_AREAS_MAX && r < 0; i++) {
+		struct async_area *a = &areas[i];
+
+		if (a->open)
+			continue;
+		a->array = array;
+		a->count = count;
+		a->flags = flags;
+		__atomic_store_n(&a->open, true, __ATOMIC_RELAXED);
+		r = (int)i;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int async_syscall_exit(int number)
+{
+	int r = -EBADF;
+
+	if (number < 0 || (unsigned int)number >= ASYNC_SYSCALL_AREAS_MAX)
+		return -EBADF;
+	pthread_mutex_lock(&lock);
+	if (areas[number].open) {
+		r = areas[number].inside > 0 ? -EBUSY : 0;
+		if (r == 0)
+			__atomic_store_n(&areas[number].open, false, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int async_syscall_ring(int number, uint32_t calls)
+{
+	struct async_area *a;
+
+	if (number < 0 || (unsigned int)number >= ASYNC_SYSCALL_AREAS_MAX)
+		return -EBADF;
+	a = &areas[number];
+	if (!__atomic_load_n(&a->open, __ATOMIC_RELAXED))
+		return -EBADF;
+	if (area_must_ring(&a->server)) {
+		area_ring(&a->bell);
+		futex_wake(&a->bell.rings, calls > INT32_MAX ? INT32_MAX : calls);
+	}
+	return 0;
+}
+
+/* Visit every entry once. How many were executed, -ESHUTDOWN (END), -EPROTO. */
+static inline __attribute__((always_inline)) int64_t visit_all(const struct async_area *a,
+							      uint32_t *cursor)
+{
+	int64_t executed = 0;
+
+	for (uint32_t i = 0; i < a->count; i++) {
+		struct syscall_info *e = &a->array[*cursor];
+		struct slot_call call;
+		bool must_wake = false;
+		int r = slot_claim(e, &call);
+
+		*cursor = *cursor + 1 < a->count ? *cursor + 1 : 0;
+		if (r == -EAGAIN)
+			continue;
+		if (r < 0)
+			return r;
+		r = slot_complete(e, do_syscall(&call), 0, &must_wake);
+		if (r < 0)
+			return r;
+		if (must_wake)
+			futex_wake(&e->state, INT32_MAX);
+		executed++;
+	}
+	return executed;
+}
+
+/* As visit_all; sleeps until a ring, or for ASYNC_SYSCALL_LATE_NS if none is promised. */
+static int64_t sleep_and_visit(struct async_area *a, uint32_t *cursor)
+{
+	int64_t executed;
+	uint32_t seen;
+
+	area_sleep_prepare(&a->server, &a->bell, &seen);
+	executed = visit_all(a, cursor);
+	if (executed == 0)
+		futex_wait(&a->bell.rings, seen,
+			   a->flags & ASYNC_SYSCALL_RINGS ? FOREVER : ASYNC_SYSCALL_LATE_NS);
+	area_sleep_finish(&a->server);
+	return executed;
+}
+
+int async_syscall_exec(int number)
+{
+	struct async_area *a = area_enter(number);
+	int64_t busy_until = 0;
+	uint32_t cursor = 0;
+	int64_t r;
+
+	if (!a)
+		return -EBADF;
+	do {
+		r = visit_all(a, &cursor);
+		if (r > 0)
+			busy_until = now_ns() + IDLE_SPIN_NS;
+		else if (r == 0 && now_ns() >= busy_until)
+			r = sleep_and_visit(a, &cursor);
+	} while (r >= 0);
+	area_leave(a);
+	return r == -ESHUTDOWN ? 0 : (int)r;
+}

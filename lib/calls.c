@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/calls.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/ioprio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define CALL(number, name, class, reason) [number] = CALL_##class,
+const uint8_t call_classes[CALL_NUMBERS] = {
+#include "lib/calls.def"
+};
+#undef CALL
+
+static int unless(bool about_caller)
+{
+	return about_caller ? -EOPNOTSUPP : CALL_MAY_RUN;
+}
+
+/* A lock with priority inheritance belongs to the thread that took it. */
+static int check_futex(uint64_t op)
+{
+	switch (op & FUTEX_CMD_MASK & UINT32_MAX) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		return -EOPNOTSUPP;
+	case FUTEX_WAIT:
+	case FUTEX_WAIT_BITSET:
+		return CALL_MAY_WAIT;
+	default:
+		return CALL_MAY_RUN;
+	}
+}
+
+static int check_fcntl(uint64_t command)
+{
+	switch ((uint32_t)command) {
+	case F_SETLKW:
+	case F_OFD_SETLKW:
+		return CALL_MAY_WAIT;
+	default:
+		return CALL_MAY_RUN;
+	}
+}
+
+/* Arguments are compared as the kernel reads them: the low 32 bits of an int. */
+int call_check_arg(const struct slot_call *call, enum call_class class)
+{
+	uint32_t first = (uint32_t)call->arg[0];
+	uint32_t second = (uint32_t)call->arg[1];
+
+	switch (class) {
+	case CALL_RUN:
+		return CALL_MAY_RUN;
+	case CALL_WAIT:
+		return CALL_MAY_WAIT;
+	case CALL_NOT_SELF:
+		return unless(first == 0);
+	case CALL_FUTEX:
+		return check_futex(call->arg[1]);
+	case CALL_FCNTL:
+		return check_fcntl(call->arg[1]);
+	case CALL_CLOCK:
+		return unless(first == CLOCK_THREAD_CPUTIME_ID);
+	case CALL_USAGE:
+		return unless(first == RUSAGE_THREAD);
+	case CALL_PRIORITY:
+		return unless(first == PRIO_PROCESS && second == 0);
+	case CALL_IOPRIO:
+		return unless(first == IOPRIO_WHO_PROCESS && second == 0);
+	case CALL_PERF:
+		return unless(second == 0);
+	case CALL_THREAD:
+	case CALL_PROCESS:
+		return -EOPNOTSUPP;
+	case CALL_UNKNOWN:
+	case CALL_GONE:
+		return -ENOSYS;
+	}
+	return -ENOSYS;
+}

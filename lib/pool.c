@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/pool.h"
+
+#include "lib/do_syscall.h"
+#include "lib/futex.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static uint32_t searching(uint64_t counts)
+{
+	return (uint32_t)counts;
+}
+
+static uint32_t running(uint64_t counts)
+{
+	return (uint32_t)(counts >> 32);
+}
+
+static uint64_t counts_now(const struct hascall *h)
+{
+	return __atomic_load_n(&h->counts, __ATOMIC_RELAXED);
+}
+
+static void counts_add(struct hascall *h, uint64_t change)
+{
+	__atomic_fetch_add(&h->counts, change, __ATOMIC_RELAXED);
+}
+
+static bool stopping(const struct hascall *h)
+{
+	return __atomic_load_n(&h->stopping, __ATOMIC_ACQUIRE) != 0;
+}
+
+/*
+ * Take and claim the next posted call. 0; -EAGAIN: there is none; -ESHUTDOWN: END.
+ * Hints of recalled calls are used up on the way.
+ */
+static int pick(struct worker *w, uint32_t *ret_entry, struct slot_call *ret_call)
+{
+	struct hascall *h = w->h;
+
+	for (uint32_t i = 0; i < h->hint_count;) {
+		uint32_t block = (w->cursor / AREA_HINT_ENTRIES + i) % h->hint_count;
+		uint32_t from = i == 0 ? w->cursor % AREA_HINT_ENTRIES : 0;
+		int found = area_take_one(&h->hint[block], from);
+		uint32_t entry;
+		int r;
+
+		if (found < 0) {
+			i++;
+			continue;
+		}
+		entry = block * AREA_HINT_ENTRIES + (uint32_t)found;
+		r = slot_claim(&h->entry[entry], ret_call);
+		if (r == -ESHUTDOWN)
+			area_mark_posted(&h->hint[block], (uint32_t)found); /* for the others */
+		if (r == -EPROTO)
+			__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+		if (r == -EPROTO || r == -EAGAIN)
+			continue;
+		w->cursor = (entry + 1) % (h->hint_count * AREA_HINT_ENTRIES);
+		*ret_entry = entry;
+		return r;
+	}
+	return -EAGAIN;
+}
+
+/* Before a call: say what this worker becomes, and leave the other calls to somebody. */
+static void worker_begin(struct worker *w, int leave)
+{
+	struct hascall *h = w->h;
+	uint64_t was = w->searching ? POOL_SEARCHING : POOL_RUNNING;
+	uint64_t is = leave == CALL_MAY_WAIT ? 0 : POOL_RUNNING;
+	uint32_t busy = PHASE_BUSY | (leave == CALL_MAY_WAIT ? PHASE_BLOCKED : 0);
+
+	w->searching = false;
+	/* Nobody else writes phase while it is not busy. */
+	__atomic_store_n(&w->phase,
+			 __atomic_load_n(&w->phase, __ATOMIC_RELAXED) + PHASE_NEXT + busy,
+			 __ATOMIC_RELAXED);
+	if (was != is) {
+		counts_add(h, is - was);
+		area_fence();
+	}
+	if (pool_pending(h))
+		pool_look(h, POOL_WORKER);
+}
+
+static void worker_end(struct worker *w)
+{
+	uint32_t phase = __atomic_fetch_and(&w->phase, ~(PHASE_NEXT - 1), __ATOMIC_RELAXED);
+
+	if (phase & PHASE_BLOCKED)
+		counts_add(w->h, POOL_RUNNING);
+}
+
+/*
+ * Give the result back and tell whoever waits. The order of the done bit and
+ * `attention` against hascall_wait_any() and hascall_reap() is sequentially
+ * consistent: one side sees the other.
+ */
+static void finish(struct hascall *h, uint32_t entry, int64_t result)
+{
+	struct syscall_info *e = &h->entry[entry];
+	bool must_wake = false;
+	uint32_t attention;
+
+	if (slot_complete(e, result, 0, &must_wake) < 0)
+		__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+	if (must_wake)
+		futex_wake(&e->state, 1);
+	__atomic_fetch_or(&h->done[entry / 64], UINT64_C(1) << (entry % 64), __ATOMIC_SEQ_CST);
+	attention = __atomic_load_n(&h->attention, __ATOMIC_SEQ_CST);
+	if (attention & ATTENTION_SLEEPER) {
+		__atomic_fetch_add(&h->any_rings, 1, __ATOMIC_RELEASE);
+		futex_wake(&h->any_rings, 1);
+	}
+	if (h->options.notify)
+		h->options.notify(h->options.notify_ctx);
+	if ((attention & ATTENTION_EVENTFD) &&
+	    (__atomic_fetch_and(&h->attention, ~ATTENTION_EVENTFD, __ATOMIC_SEQ_CST) &
+	     ATTENTION_EVENTFD)) {
+		uint64_t one = 1;
+		ssize_t written = write(h->options.eventfd, &one, sizeof(one));
+
+		(void)written; /* full: it is readable, which is all we want */
+	}
+}
+
+/*
+ * One searching worker may spin a little, since the next call often comes soon;
+ * not on the caller's own processor, where it would only keep the caller away.
+ */
+static bool spin(const struct worker *w)
+{
+	const struct hascall *h = w->h;
+	int64_t end;
+
+	if (!h->spin || searching(counts_now(h)) > 1 ||
+	    __atomic_load_n(&h->caller_cpu, __ATOMIC_RELAXED) == (uint32_t)sched_getcpu())
+		return false;
+	end = now_ns() + POOL_SPIN_NS;
+	do {
+		for (unsigned int i = 0; i < 16; i++) {
+			if (pool_pending(h))
+				return true;
+			__builtin_ia32_pause();
+		}
+	} while (!stopping(h) && now_ns() < end);
+	return false;
+}
+
+/* Off the idle list if no waker was first. Searching in either case. */
+static void worker_rise(struct worker *w)
+{
+	pthread_mutex_lock(&w->h->lock);
+	if (!w->wake) {
+		list_del(&w->idle_node);
+		counts_add(w->h, POOL_SEARCHING);
+	}
+	pthread_mutex_unlock(&w->h->lock);
+}
+
+/* Idle for long: leave, unless it is the last or somebody has just chosen it. */
+static bool worker_retire(struct worker *w)
+{
+	struct hascall *h = w->h;
+	bool leave;
+
+	pthread_mutex_lock(&h->lock);
+	leave = !w->wake && h->stats.workers > 1;
+	if (leave) {
+		h->stats.workers--;
+		list_del(&w->idle_node);
+		list_del(&w->node);
+		list_push_back(&h->gone, &w->node);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return leave;
+}
+
+/* True: woken, and searching again. False: this thread ends. */
+static bool worker_sleep(struct worker *w)
+{
+	struct hascall *h = w->h;
+
+	pthread_mutex_lock(&h->lock);
+	counts_add(h, -POOL_SEARCHING);
+	if (stopping(h)) {
+		pthread_mutex_unlock(&h->lock);
+		return false;
+	}
+	w->wake = 0;
+	list_push_front(&h->idle, &w->idle_node);
+	pthread_mutex_unlock(&h->lock);
+
+	area_fence();
+	if (pool_pending(h)) {
+		worker_rise(w);
+		return true;
+	}
+	while (!__atomic_load_n(&w->wake, __ATOMIC_ACQUIRE))
+		if (futex_wait(&w->wake, 0, h->idle_ns) == -ETIMEDOUT && worker_retire(w))
+			return false;
+	return true;
+}
+
+/* Nothing was found. True: look again. False: this thread ends. */
+static bool worker_idle(struct worker *w)
+{
+	if (!w->searching) {
+		w->searching = true;
+		counts_add(w->h, POOL_SEARCHING - POOL_RUNNING);
+		area_fence();
+		return true;
+	}
+	return spin(w) || worker_sleep(w);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct hascall *h = w->h;
+	struct slot_call call;
+	uint32_t entry;
+
+	for (;;) {
+		int r = pick(w, &entry, &call);
+		int64_t result;
+		int leave;
+
+		if (r == -EAGAIN && worker_idle(w))
+			continue;
+		if (r < 0)
+			break;
+		leave = call_check(&call);
+		worker_begin(w, leave);
+		result = leave < 0 ? leave : syscall_now(&call);
+		worker_end(w);
+		finish(h, entry, result);
+	}
+	return NULL;
+}
+
+/* The first instructions of a worker; apart, so that its loop has no call around it. */
+static void *worker_enter(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_setname_np(pthread_self(), "hascall");
+	return worker_main(w);
+}
+
+/*
+ * A thread with a small stack that takes none of the application's signals. The C
+ * library's own (setuid in all threads, cancellation) cannot be blocked this way,
+ * and those a fault causes must reach their handler.
+ */
+static int thread_start(pthread_t *ret_thread, void *(*fn)(void *), void *arg)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT };
+	pthread_attr_t attr;
+	sigset_t set;
+	int r;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < ARRAY_COUNT(faults); i++)
+		sigdelset(&set, faults[i]);
+	r = pthread_attr_init(&attr);
+	if (r != 0)
+		return -r;
+	r = pthread_attr_setstacksize(&attr, POOL_STACK_SIZE);
+	if (r == 0)
+		r = pthread_attr_setsigmask_np(&attr, &set);
+	if (r == 0)
+		r = pthread_create(ret_thread, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+/* Threads that ended by themselves: join them, keep one's memory. Lock held. */
+static struct worker *worker_reuse(struct hascall *h)
+{
+	struct list *node = list_pop_front(&h->gone);
+	struct worker *w;
+
+	if (!node)
+		return NULL;
+	w = LIST_ENTRY(node, struct worker, node);
+	pthread_join(w->thread, NULL); /* it needs no lock any more: it is returning */
+	return w;
+}
+
+/* Lock held. 0, -EAGAIN, -ENOMEM. */
+static int worker_add(struct hascall *h)
+{
+	struct worker *w = worker_reuse(h);
+	int r;
+
+	if (!w)
+		w = aligned_alloc(POOL_LINE, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	*w = (struct worker){ .h = h, .searching = true };
+	list_init(&w->node);
+	list_init(&w->idle_node);
+	counts_add(h, POOL_SEARCHING);
+	r = thread_start(&w->thread, worker_enter, w);
+	if (r == 0 && pthread_getcpuclockid(w->thread, &w->cpu_clock) != 0)
+		w->cpu_clock = CLOCK_MONOTONIC; /* always advances: never seen as blocked */
+	if (r < 0) {
+		counts_add(h, -POOL_SEARCHING);
+		free(w);
+		return r;
+	}
+	list_push_back(&h->workers, &w->node);
+	h->stats.workers++;
+	if (h->stats.workers > h->stats.workers_peak)
+		h->stats.workers_peak = h->stats.workers;
+	return 0;
+}
+
+/* Lock held: the worker that slept last, its memory is still in the caches. */
+static struct worker *pop_idle(struct hascall *h)
+{
+	struct list *node = list_pop_front(&h->idle);
+	struct worker *w;
+
+	if (!node)
+		return NULL;
+	w = LIST_ENTRY(node, struct worker, idle_node);
+	counts_add(h, POOL_SEARCHING);
+	__atomic_store_n(&w->wake, 1, __ATOMIC_RELEASE);
+	return w;
+}
+
+/* True if somebody must be told to search, and the number running allows it. */
+static bool wanted(const struct hascall *h)
+{
+	uint64_t counts = counts_now(h);
+
+	return searching(counts) == 0 && running(counts) < h->parallel;
+}
+
+void pool_look(struct hascall *h, enum pool_asker asker)
+{
+	uint64_t counts = counts_now(h);
+	struct worker *w = NULL;
+	enum watch_level level = WATCH_REST;
+
+	if (searching(counts) > 0)
+		return;
+	if (running(counts) >= h->parallel) {
+		watch_arm(h, WATCH_TICK);
+		return;
+	}
+	pthread_mutex_lock(&h->lock);
+	if (wanted(h) && !stopping(h)) {
+		w = pop_idle(h);
+		if (w)
+			h->stats.wakes++;
+		else if (h->stats.workers >= h->workers_max)
+			level = WATCH_REST; /* a worker that is done will look */
+		else if (asker == POOL_CALLER)
+			level = WATCH_NOW;
+		else if (worker_add(h) < 0)
+			level = WATCH_TICK; /* try again later */
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (w)
+		futex_wake(&w->wake, 1); /* an address only: w itself may be ending already */
+	watch_arm(h, level);
+}
+
+int pool_start(struct hascall *h)
+{
+	int r = pthread_mutex_init(&h->lock, NULL);
+
+	if (r != 0)
+		return -r;
+	list_init(&h->workers);
+	list_init(&h->idle);
+	list_init(&h->gone);
+	r = thread_start(&h->watcher, watch_main, h);
+	if (r == 0) {
+		pthread_mutex_lock(&h->lock);
+		r = worker_add(h);
+		pthread_mutex_unlock(&h->lock);
+		if (r == 0)
+			return 0;
+		__atomic_store_n(&h->stopping, 1, __ATOMIC_RELEASE);
+		watch_arm(h, WATCH_NOW);
+		pthread_join(h->watcher, NULL);
+	}
+	pthread_mutex_destroy(&h->lock);
+	return r;
+}
+
+static void join_all(struct list *workers)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(workers))) {
+		struct worker *w = LIST_ENTRY(node, struct worker, node);
+
+		pthread_join(w->thread, NULL);
+		free(w);
+	}
+}
+
+void pool_stop(struct hascall *h)
+{
+	struct worker *w;
+
+	pthread_mutex_lock(&h->lock);
+	__atomic_store_n(&h->stopping, 1, __ATOMIC_RELEASE);
+	while ((w = pop_idle(h)))
+		futex_wake(&w->wake, 1);
+	pthread_mutex_unlock(&h->lock);
+	watch_arm(h, WATCH_NOW);
+	pthread_join(h->watcher, NULL);
+	join_all(&h->workers); /* nobody starts or retires a thread any more */
+	join_all(&h->gone);
+	pthread_mutex_destroy(&h->lock);
+}

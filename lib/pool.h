@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LIB_POOL_H
+#define LIB_POOL_H
+/*
+ * pool.h - the inside of an area of libhascall: its entries, its workers, and the
+ * watcher that adds workers when the others are blocked. Layer: lib.
+ *
+ * Order    hints are looked at in turn, each worker from where it was last.
+ * Limit    workers_max threads; `parallel` of them run while none is blocked.
+ * Owner    hascall_open/close (hascall.c) own all of it.
+ * Thread   fields say who may touch them.
+ *
+ * A worker is, at any time:
+ *
+ *     state      counted in   leaves by
+ *     SEARCHING  searching    finding a call (-> RUNNING or BLOCKED), pool.c: worker_begin
+ *                             finding nothing (-> ASLEEP), worker_sleep
+ *     RUNNING    running      finding nothing more (-> SEARCHING), worker_idle
+ *                             watcher saw it blocked (-> BLOCKED), watch.c
+ *     BLOCKED    nowhere      its call returns (-> RUNNING), worker_end
+ *     ASLEEP     nowhere      who wakes it (-> SEARCHING), pool_look; idle too long: ends
+ *
+ * Who wakes. A call that waits needs one worker that is SEARCHING; if there is
+ * none and fewer than `parallel` are RUNNING, whoever notices wakes or starts one
+ * and counts it as SEARCHING at once, so that nobody wakes a second. Noticing is
+ * the duty of: the caller after it posted; a worker that stops SEARCHING or
+ * RUNNING. Each does: its own write, full fence, then reads the other's word:
+ *
+ *     caller                            worker
+ *     mark hint                         searching - 1
+ *     fence                             fence
+ *     searching > 0: done               any hint: wake the next one
+ *     else wake one                     else go on
+ *
+ * If `parallel` workers are RUNNING they will find the call themselves, unless they
+ * are blocked in the kernel. User space is not told of that, so the watcher looks
+ * at them from time to time while calls wait.
+ *
+ * Way down: pool_look -> wake_idle -> futex_wake.
+ */
+#include "base/cc.h"
+#include "base/list.h"
+#include "hascall/hascall.h"
+#include "slot/area.h"
+#include "slot/slot.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define POOL_SPIN_NS 10000 /* a longer spin costs more than it saves when calls come seldom */
+#define POOL_STACK_SIZE (128u * 1024u)
+#define POOL_LINE 64
+
+/* struct hascall.counts: two counts that change together. */
+#define POOL_SEARCHING UINT64_C(1)
+#define POOL_RUNNING (UINT64_C(1) << 32)
+
+/* worker.phase: the number of the call, and what the worker is doing with it. */
+#define PHASE_BUSY 1u
+#define PHASE_BLOCKED 2u /* not counted as running: the worker's or the watcher's doing */
+#define PHASE_NEXT 4u
+
+struct worker {
+	/* own; the watcher reads phase and sets PHASE_BLOCKED in it */
+	uint32_t phase __attribute__((aligned(POOL_LINE)));
+	bool searching;
+	uint32_t cursor; /* entry to look at next */
+	clockid_t cpu_clock;
+	struct hascall *h;
+	/* pool lock */
+	uint32_t wake; /* futex: 1 = taken off the idle list by a waker */
+	struct list node;      /* in workers, or in gone */
+	struct list idle_node; /* in idle */
+	pthread_t thread;
+	/* watcher */
+	uint32_t seen_phase;
+	int64_t seen_cpu_ns;
+};
+
+/* What the caller remembers of an entry. */
+struct pool_call {
+	uint64_t user_data;
+	uint32_t generation;
+	bool used;
+};
+
+/* Memory that a forked child sees as zeros. */
+struct pool_board {
+	uint32_t alive;
+};
+
+enum watch_level {
+	WATCH_REST, /* the watcher sleeps */
+	WATCH_TICK, /* it looks at the workers from time to time */
+	WATCH_NOW,  /* it is to look at once: no idle worker is left */
+};
+
+/* struct hascall.attention: what a completion must do beside. */
+#define ATTENTION_SLEEPER 1u /* the caller sleeps on any_rings */
+#define ATTENTION_EVENTFD 2u /* the eventfd was not written since the last reap */
+
+struct hascall {
+	/* constant after hascall_open() */
+	struct pool_board *board;
+	size_t board_size;
+	struct syscall_info *entry;
+	struct area_hint *hint;
+	uint64_t *done; /* completed and not yet reaped; executors set bits */
+	uint32_t entry_count;
+	uint32_t hint_count;
+	uint32_t done_words;
+	uint32_t workers_max;
+	uint32_t parallel;
+	bool spin;
+	int64_t idle_ns;
+	struct hascall_options options;
+
+	/* the caller's thread */
+	struct pool_call *call;
+	uint32_t *free_entry;
+	uint32_t free_count;
+	bool kick_due; /* posts with HASCALL_MORE since the last kick */
+
+	/* atomic, any thread */
+	uint64_t counts __attribute__((aligned(POOL_LINE)));
+	uint32_t stopping;
+	uint32_t broken; /* an entry had an impossible state */
+	uint32_t caller_cpu;
+	uint32_t attention __attribute__((aligned(POOL_LINE)));
+	uint32_t any_rings; /* futex of hascall_wait_any() */
+	uint32_t watch __attribute__((aligned(POOL_LINE))); /* enum watch_level; futex */
+
+	/* lock */
+	pthread_mutex_t lock __attribute__((aligned(POOL_LINE)));
+	struct list workers; /* all threads but the watcher */
+	struct list idle;    /* asleep, the one that slept last first */
+	struct list gone;    /* ended, not joined */
+	struct hascall_stats stats;
+	pthread_t watcher;
+};
+
+/* Is some hint set? Fence first if another thread's write matters. */
+static inline bool pool_pending(const struct hascall *h)
+{
+	for (uint32_t i = 0; i < h->hint_count; i++)
+		if (area_any_posted(&h->hint[i]))
+			return true;
+	return false;
+}
+
+/* Start the first worker and the watcher. 0, -EAGAIN, -ENOMEM. */
+MUST_USE int pool_start(struct hascall *h);
+
+/* All threads end after the calls they run; returns when they have. */
+void pool_stop(struct hascall *h);
+
+/* Who asks for a worker. Starting a thread takes long, so the caller leaves that to the watcher. */
+enum pool_asker { POOL_CALLER, POOL_WORKER };
+
+/* Calls are waiting: see to it that somebody will look at them. After a full fence. */
+void pool_look(struct hascall *h, enum pool_asker asker);
+
+/* watch.c. watch_arm: raise the level; cheap if it is there already. */
+void watch_arm(struct hascall *h, enum watch_level level);
+void *watch_main(void *h);
+
+#endif /* LIB_POOL_H */
