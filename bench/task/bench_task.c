@@ -249,6 +249,19 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void print(const struct figure *f, bool json, bool is_first)
+{
+	double min = f->ns[0], median = f->ns[ROUNDS / 2], max = f->ns[ROUNDS - 1];
+
+	if (!json) {
+		printf("%-28s %10.1f %10.1f %10.1f\n", f->name, min, median, max);
+		return;
+	}
+	fputs(is_first ? "{\"unit\": \"ns\", \"figures\": [\n" : ",\n", stdout);
+	printf("{\"name\": \"%s\", \"min\": %.1f, \"median\": %.1f, \"max\": %.1f}", f->name, min,
+	       median, max);
+}
+
 int main(int argc, char **argv)
 {
 	const struct sched_options options = { .virtual_clock = false };
@@ -267,10 +280,7 @@ int main(int argc, char **argv)
 		for (unsigned int round = 0; round < ROUNDS; round++)
 			f->ns[round] = (double)f->fn(f->count) / f->count;
 		qsort(f->ns, ROUNDS, sizeof(f->ns[0]), compare);
-		printf(json ? "%s{\"name\": \"%s\", \"min\": %.1f, \"median\": %.1f, \"max\": %.1f}"
-			    : "%s%-28s %10.1f %10.1f %10.1f\n",
-		       !json ? "" : i == 0 ? "{\"unit\": \"ns\", \"figures\": [\n" : ",\n", f->name,
-		       f->ns[0], f->ns[ROUNDS / 2], f->ns[ROUNDS - 1]);
+		print(f, json, i == 0);
 	}
 	if (json)
 		puts("\n]}");

@@ -40,9 +40,9 @@ struct port_wait {
 
 static void port_check(const struct port *p)
 {
-	assert(p->count <= p->depth);				/* P1 */
-	assert(waitq_empty(&p->senders) || p->count == p->depth); /* P2 */
-	assert(waitq_empty(&p->receivers) || p->count == 0);	/* P3 */
+	assert(p->count <= p->depth);							/* P1 */
+	assert(waitq_empty(&p->senders) || p->count == p->depth);			/* P2 */
+	assert(waitq_empty(&p->receivers) || p->count == 0);				/* P3 */
 	assert(!p->closed || (waitq_empty(&p->senders) && waitq_empty(&p->receivers))); /* P4 */
 }
 

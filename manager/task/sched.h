@@ -21,8 +21,8 @@ struct sched_hooks {
 };
 
 struct sched_options {
-	bool virtual_clock;	/* the clock stands still while a task runs and jumps when all wait */
-	bool seeded;		/* pick the next ready task by `seed`, not in turn */
+	bool virtual_clock; /* the clock stands still while a task runs and jumps when all wait */
+	bool seeded;	    /* pick the next ready task by `seed`, not in turn */
 	uint64_t seed;
 	unsigned int task_limit; /* 0: a default */
 };

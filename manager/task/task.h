@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define TASK_STACK_SIZE (64u * 1024u)
-#define TASK_NAME_SIZE 32u /* longer names are cut */
+#define TASK_NAME_SIZE 32u	/* longer names are cut */
 #define TASK_FOREVER UINT64_MAX /* a deadline that never comes */
 
 struct task;

@@ -27,13 +27,13 @@ enum trace_kind {
 MUST_USE int trace_start(unsigned int kinds, size_t size);
 void trace_stop(void); /* and forget what was kept */
 
-/* Take the text kept so far out of the ring: at most size - 1 bytes, and a NUL. Returns its length. */
+/* Take the text kept so far, at most size - 1 bytes and a NUL, out of the ring. Its length. */
 size_t trace_take(char *ret_text, size_t size);
 
-#define TRACE(kind, ...)                                           \
-	do {                                                       \
-		if (__builtin_expect(trace_kinds & (kind), 0))     \
-			trace_line(__VA_ARGS__);                   \
+#define TRACE(kind, ...)                                       \
+	do {                                                   \
+		if (__builtin_expect(trace_kinds & (kind), 0)) \
+			trace_line(__VA_ARGS__);               \
 	} while (0)
 
 /* For the macro. */

@@ -1,5 +1,5 @@
-#ifndef TEST_TASK_TEST_H
-#define TEST_TASK_TEST_H
+#ifndef TEST_TASK_TASK_TEST_H
+#define TEST_TASK_TASK_TEST_H
 /*
  * task_test.h - a scheduler for one test, and a look at what its tasks did.
  * Layer: test.
@@ -18,7 +18,7 @@
 #define SEEDS 20u
 #define SAY(...) TRACE(TRACE_USER, __VA_ARGS__)
 
-void begin_world(void);			  /* traces ports and what tests SAY */
+void begin_world(void); /* traces ports and what tests SAY */
 void begin_seeded_world(uint64_t seed);
 void begin_world_with(const struct sched_options *options, const struct sched_hooks *hooks);
 void end_world(void);
@@ -31,4 +31,4 @@ void expect_trace(const char *file, int line, const char *wanted);
 /* The trace since the last look, up to 64 KiB; valid until the next call. */
 const char *seen_trace(void);
 
-#endif /* TEST_TASK_TEST_H */
+#endif /* TEST_TASK_TASK_TEST_H */
