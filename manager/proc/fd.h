@@ -8,6 +8,9 @@
  * Limit    numbers below the `limit` given with each call (RLIMIT_NOFILE), FD_MAX at most.
  * Owner    the table holds one reference a descriptor. fd_get() gives one to the caller.
  *          The table itself is counted: processes made with CLONE_FILES share one.
+ *          It is the owner of record locks (file_lock_posix).
+ *          NULL for a table is a table in which nothing is and nothing can be put: the
+ *          process has ended while a thread of it was still served.
  * Thread   scheduler thread only; nothing here yields.
  *
  * Way down: fd_install -> fd_grow -> realloc.
@@ -31,8 +34,7 @@ struct fd_table {
 MUST_USE int fd_table_new(struct fd_table **ret);
 MUST_USE int fd_table_copy(const struct fd_table *from, struct fd_table **ret);
 struct fd_table *fd_table_get(struct fd_table *t);
-/* `owner` is who held record locks through the table's files (file_lock_release_owner). NULL table is fine. */
-void fd_table_put(struct fd_table *t, const void *owner);
+void fd_table_put(struct fd_table *t); /* the last one closes all; NULL is fine */
 
 /* The file behind fd with a reference, or NULL (EBADF). */
 struct file *fd_get(const struct fd_table *t, int64_t fd);
@@ -44,13 +46,13 @@ MUST_USE int fd_install(struct fd_table *t, struct file *f, bool cloexec, uint32
 /* Put f (taken over) at fd exactly; what was there is closed. fd, -EBADF beyond the limit, -ENOMEM. */
 MUST_USE int fd_replace(struct fd_table *t, struct file *f, uint32_t fd, bool cloexec,
 			uint64_t limit);
-/* Take the file out of the table, with its reference; NULL if there is none. */
-struct file *fd_remove(struct fd_table *t, int64_t fd);
+/* close(2): record locks that the table holds on the file are dropped too. 0 or -EBADF. */
+MUST_USE int fd_close(struct fd_table *t, int64_t fd);
 bool fd_cloexec(const struct fd_table *t, uint32_t fd);
 void fd_set_cloexec(struct fd_table *t, uint32_t fd, bool on);
 /* The lowest open number >= from, or -1. */
 int64_t fd_next(const struct fd_table *t, uint32_t from);
 /* exec: drop what is marked. */
-void fd_close_on_exec(struct fd_table *t, const void *owner);
+void fd_close_on_exec(struct fd_table *t);
 
 #endif /* PROC_FD_H */

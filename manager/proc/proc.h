@@ -104,6 +104,7 @@ struct thread {
 	bool cancelled;	  /* the caller, or its death, wants the call cut short */
 	bool ended;	  /* exit was called, or the process is gone: freed when IDLE */
 	bool told_to_end; /* by process_end_threads() */
+	bool kick;	  /* the reply shall say that a signal was sent to the caller */
 };
 
 /* A thread with a free entry (`entry` or, if negative, any). 0, -EAGAIN, -ENOMEM. */
@@ -145,6 +146,13 @@ struct proc_limit {
 	uint64_t soft, hard;
 };
 
+/* Arguments and environment as bytes; shared by forks, never changed. */
+struct process_text {
+	uint32_t refs;
+	uint32_t cmdline_size, environ_size;
+	char bytes[]; /* cmdline, then environ */
+};
+
 struct process {
 	/* always */
 	int32_t pid; /* 0 while STARTING */
@@ -175,8 +183,7 @@ struct process {
 	struct proc_limit limit[PROC_LIMITS];
 	/* for /proc */
 	char comm[PROC_COMM_SIZE];
-	char *cmdline, *environ;
-	uint32_t cmdline_size, environ_size;
+	struct process_text *text;
 	/* vfork: who waits until this child has its own program or is gone */
 	bool vforked;		 /* somebody waits */
 	struct waitq vfork_wait; /* the child's */
@@ -189,10 +196,11 @@ struct process {
 	struct rusage usage;		   /* host_dead */
 	struct waitq host_wait;		   /* host_dead became true */
 	/* host process */
-	int pidfd;	    /* -1: none yet */
-	bool host_dead;	    /* exited, not reaped */
-	bool kill_sent;	    /* SIGKILL is on its way */
-	uint64_t zombie_ns; /* when it became ZOMBIE */
+	int pidfd;		/* -1: none yet */
+	uint64_t early_signals; /* while STARTING: bit sig - 1, sent once it is known */
+	bool host_dead;		/* exited, not reaped */
+	bool kill_sent;		/* SIGKILL is on its way */
+	uint64_t zombie_ns;	/* when it became ZOMBIE */
 };
 
 /* Signals that the manager sends to host processes: what the receiver shall see. */
@@ -202,6 +210,7 @@ struct proc_host {
 	int (*signal_thread)(struct thread *t, const siginfo_t *info);
 	/* Ask a thread to end natively, without running the program's code. */
 	void (*end_thread)(struct thread *t);
+	bool (*thread_lives)(const struct thread *t); /* as far as the host knows */
 	/* A new address space's area; its client starts unserved. */
 	int (*client_new)(struct client **ret);
 	void (*client_free)(struct client *c); /* the host process is dead, or never was */
@@ -211,6 +220,10 @@ struct proc_host {
 	/* The thread number the host knows, as the client claims it; hostile. */
 	int32_t (*thread_tid)(const struct thread *t);
 	void (*kill)(struct process *p); /* SIGKILL, now */
+	/* Tell the shim what getppid, getuid ... answer. */
+	void (*publish)(struct process *p);
+	/* Does the thread block or ignore the signal? */
+	bool (*signal_ignored)(struct thread *t, int sig);
 	void (*reap)(struct process *p); /* host_dead, and nobody will ask for the number again */
 	/* A process ended that nobody waits for, or the last one did. */
 	void (*ended)(struct process *p);
@@ -229,9 +242,11 @@ struct process *process_get(struct process *p);
 void process_put(struct process *p); /* NULL is fine */
 /* A process by number, borrowed: any state but GONE; NULL. */
 struct process *process_find(int32_t pid);
+bool process_number_used(int32_t pid); /* by one in any state, GONE too */
 uint32_t process_count(void);
 /* All processes with a number, in the order they were made; not GONE. Next after `p` (NULL: first). */
 struct process *process_next(const struct process *p);
+struct process *process_next_any(const struct process *p); /* STARTING and GONE too */
 int32_t process_ppid(const struct process *p);
 int32_t process_pgid(const struct process *p);
 int32_t process_sid(const struct process *p);
@@ -269,7 +284,7 @@ struct process_image {
 	const char *comm;
 	const char *cmdline, *environ;
 	uint32_t cmdline_size, environ_size;
-	uint32_t euid, egid; /* after set-user-id and set-group-id */
+	uint32_t euid, egid; /* set-user-id and set-group-id; UINT32_MAX: as they are */
 };
 MUST_USE int process_exec(struct process *p, const struct process_image *image);
 
@@ -312,6 +327,7 @@ MUST_USE int process_setsid(struct process *p); /* the new session's number */
 int proc_tty_ioctl(struct file *f, unsigned int cmd, void *arg);
 int proc_tty_access(struct file *f, bool writing);
 struct file *proc_open_tty(void);
+void proc_tty_first(struct process *p, struct file *tty); /* its session gets the terminal */
 /* A signal from the terminal (or from outside) to its foreground group. */
 void proc_signal_foreground(int sig);
 
@@ -338,6 +354,9 @@ enum cred_kind { CRED_SET, CRED_SETRE, CRED_SETRES, CRED_SETFS };
 MUST_USE int cred_set_user(struct process *p, enum cred_kind kind, const uint32_t id[3]);
 MUST_USE int cred_set_group(struct process *p, enum cred_kind kind, const uint32_t id[3]);
 MUST_USE int cred_set_groups(struct process *p, const uint32_t *groups, uint32_t count);
+
+/* exec: saved ids follow the new effective ones. UINT32_MAX: no change by the file. */
+void cred_exec(struct process *p, uint32_t euid, uint32_t egid);
 
 /* ---- limits. */
 MUST_USE int limit_set(struct process *caller, struct process *p, unsigned int resource,
