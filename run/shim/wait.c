@@ -1,0 +1,152 @@
+/*
+ * wait.c - post a call to the manager and wait: spin while it runs on another
+ * processor, then sleep on the entry. A signal that was deferred meanwhile asks the
+ * manager to cut the call short, once; the call still ends by its reply.
+ */
+#include "run/shim/shim.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+#define SPIN_TURNS 600u	    /* of a pause each: some 15 us */
+#define SPIN_LOOK_EVERY 64u /* turns between looks at who runs where */
+#define SPIN_NO_WAIT 64u    /* for calls that wait for other processes as a rule */
+
+static unsigned int this_cpu(void)
+{
+	unsigned int value;
+
+	/* The kernel keeps processor and node in a segment limit: the vDSO's own way. */
+	__asm__ volatile("lsl %1, %0" : "=r"(value) : "r"(0x7bu));
+	return value & 0xfff;
+}
+
+static const struct run_server *server(void)
+{
+	return (const struct run_server *)RUN_SERVER_PAGE;
+}
+
+static void ring(void)
+{
+	struct area_bell *bell = (struct area_bell *)RUN_BELL_PAGE;
+
+	area_ring(bell);
+	(void)gate_call(SYS_futex, (uint64_t)&bell->rings, FUTEX_WAKE, 1, 0, 0);
+}
+
+static unsigned int spin_turns(uint32_t num)
+{
+	switch (num) {
+	case SYS_wait4:
+	case SYS_waitid:
+	case SYS_poll:
+	case SYS_ppoll:
+	case SYS_select:
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case RUN_FORKED:
+		return SPIN_NO_WAIT;
+	default:
+		return SPIN_TURNS;
+	}
+}
+
+static void send_cancel(struct shim_thread *t)
+{
+	t->cancel_sent = true;
+	area_mark_cancel(&shim_control()->hint, t->index);
+	if (area_must_ring(&server()->server))
+		ring();
+}
+
+static bool spin(struct shim_thread *t, const struct syscall_info *e, unsigned int turns)
+{
+	for (unsigned int i = 0; i < turns; i++) {
+		if (slot_state(e) == SYSCALL_COMPLETED)
+			return true;
+		if (__atomic_load_n(&t->deferred, __ATOMIC_RELAXED) && !t->cancel_sent)
+			send_cancel(t);
+		if (i % SPIN_LOOK_EVERY == 0 && area_cpu(&server()->server) == this_cpu())
+			return false;
+		__builtin_ia32_pause();
+	}
+	return slot_state(e) == SYSCALL_COMPLETED;
+}
+
+static void sleep_on(struct shim_thread *t, struct syscall_info *e)
+{
+	uint32_t word;
+	int r = slot_wait_begin(e, &word);
+
+	if (r == -EAGAIN)
+		return;
+	if (r < 0)
+		shim_die(SIGNAL_COUNT);
+	if (t->cancel_sent) {
+		/* The deferred signal is known; sleep through. Signals are blocked. */
+		(void)gate_call(SYS_futex, (uint64_t)&e->state, FUTEX_WAIT, word, 0, 0);
+		return;
+	}
+	if (gate_futex_wait(&e->state, word) == -EINTR &&
+	    __atomic_load_n(&t->deferred, __ATOMIC_RELAXED))
+		send_cancel(t);
+}
+
+int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], uint32_t *ret_flags)
+{
+	struct syscall_info *e = shim_entry(t);
+	uint32_t flags = 0;
+	int64_t ret = 0;
+
+	t->cancel_sent = false;
+	if (slot_post(e, num, arg) < 0)
+		shim_die(SIGNAL_COUNT); /* somebody wrote into the area */
+	area_mark_posted(&shim_control()->hint, t->index);
+	if (area_must_ring(&server()->server))
+		ring();
+	if (!spin(t, e, spin_turns(num)))
+		while (slot_state(e) != SYSCALL_COMPLETED)
+			sleep_on(t, e);
+	if (slot_take(e, &ret, &flags) < 0)
+		shim_die(SIGNAL_COUNT);
+	if (t->cancel_sent)
+		__atomic_fetch_and(&shim_control()->hint.cancel[t->index / 64],
+				   ~(UINT64_C(1) << (t->index % 64)), __ATOMIC_ACQ_REL);
+	/* The manager sent this thread a signal: enter the kernel, so that it is here. */
+	if (flags & RUN_REPLY_KICK)
+		(void)gate_call(SYS_getpid, 0, 0, 0, 0, 0);
+	if (ret_flags)
+		*ret_flags = flags;
+	return ret;
+}
+
+int64_t shim_post1(struct shim_thread *t, uint32_t num, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	const uint64_t arg[6] = { a0, a1, a2, 0, 0, 0 };
+
+	return shim_post(t, num, arg, NULL);
+}
+
+/* 0 free, 1 taken, 2 taken and somebody may sleep. */
+void shim_lock(uint32_t *lock)
+{
+	uint32_t seen = 0;
+
+	if (__atomic_compare_exchange_n(lock, &seen, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(lock, 2, __ATOMIC_ACQUIRE) != 0)
+		(void)gate_call(SYS_futex, (uint64_t)lock, FUTEX_WAIT_PRIVATE, 2, 0, 0);
+}
+
+void shim_unlock(uint32_t *lock)
+{
+	if (__atomic_exchange_n(lock, 0, __ATOMIC_RELEASE) == 2)
+		(void)gate_call(SYS_futex, (uint64_t)lock, FUTEX_WAKE_PRIVATE, 1, 0, 0);
+}
+
+_Noreturn void shim_die(int status)
+{
+	for (;;)
+		(void)gate_call(SYS_exit_group, (uint64_t)status, 0, 0, 0, 0);
+}
