@@ -60,7 +60,7 @@ void task_sem_init(struct task_sem *s, unsigned int count)
 	s->count = count;
 }
 
-int task_sem_wait(struct task_sem *s, uint64_t deadline_ns)
+static int sem_wait(struct task_sem *s, uint64_t deadline_ns, enum wait_kind kind) MAY_YIELD
 {
 	struct sem_wait wait = { .granted = false };
 	int r;
@@ -72,10 +72,22 @@ int task_sem_wait(struct task_sem *s, uint64_t deadline_ns)
 	TRACE(TRACE_LOCK, "%s waits for a semaphore", task_actor());
 	waitq_add_taker(&s->waiters, &wait.waiter);
 	do
-		r = task_wait(deadline_ns, WAIT_CANCELLABLE);
+		r = task_wait(deadline_ns, kind);
 	while (r == 0 && !wait.granted);
 	waitq_remove(&wait.waiter);
 	return r;
+}
+
+int task_sem_wait(struct task_sem *s, uint64_t deadline_ns)
+{
+	return sem_wait(s, deadline_ns, WAIT_CANCELLABLE);
+}
+
+void task_sem_take(struct task_sem *s)
+{
+	int r = sem_wait(s, TASK_FOREVER, WAIT_SURE);
+
+	assert(r == 0);
 }
 
 void task_sem_post(struct task_sem *s)

@@ -112,6 +112,7 @@ struct task_sem {
 };
 void task_sem_init(struct task_sem *s, unsigned int count);
 MUST_USE int task_sem_wait(struct task_sem *s, uint64_t deadline_ns) MAY_YIELD;
+void task_sem_take(struct task_sem *s) MAY_YIELD; /* the same for ever, not cancellable */
 void task_sem_post(struct task_sem *s);
 
 #endif /* TASK_TASK_H */
