@@ -32,7 +32,8 @@ struct request {
 	uint64_t arg[6];       /* copied once */
 	unsigned char *bounce; /* RUN_BOUNCE_SIZE bytes; hostile */
 	uint32_t reply_flags;  /* RUN_REPLY_* */
-	bool no_reply;	       /* exit of a thread whose address space is gone */
+	/* Room for two strings: a task's stack has none. REQUEST_STRING_SIZE bytes each. */
+	char *text[2];
 };
 
 /* May yield (the checker knows no attribute of function types). */
@@ -54,9 +55,21 @@ static inline int32_t request_int(const struct request *req, unsigned int i)
 	return (int32_t)(uint32_t)req->arg[i];
 }
 #define REQUEST_STRING_SIZE 4096u
-/* A string, copied: length, -EFAULT, -ENAMETOOLONG. */
+/* A string, copied to buf (one of req->text): length, -EFAULT, -ENAMETOOLONG. */
 MUST_USE int request_string(const struct request *req, unsigned int i,
 			    char buf[REQUEST_STRING_SIZE]);
+/*
+ * A path, copied to req->text[which], and the directory for it if it is relative to
+ * descriptor `dir_fd` (AT_FDCWD: *ret_at NULL). 0, -EFAULT, -ENAMETOOLONG, -EBADF, -ENOTDIR.
+ */
+struct call_path {
+	const char *text;
+	struct dentry *at; /* counted: call_path_drop() */
+};
+MUST_USE int request_path(const struct request *req, unsigned int i, int32_t dir_fd,
+			  unsigned int which, struct call_path *ret);
+void call_path_drop(struct call_path *path);
+#define AUTO_PATH __attribute__((cleanup(call_path_drop))) struct call_path
 /* A structure, copied: 0 or -EFAULT (missing too). */
 MUST_USE int request_in(const struct request *req, unsigned int i, size_t size, void *copy);
 /* Bytes whose content decides nothing. size 0 needs no buffer. 0 or -EFAULT. */
@@ -71,10 +84,6 @@ MUST_USE int request_out(const struct request *req, unsigned int i, const void *
 /* ---- descriptors and places. */
 /* The file behind argument i, with a reference: NULL is -EBADF. */
 struct file *request_file(const struct request *req, unsigned int i);
-/* The directory for a path relative to descriptor `fd` (AT_FDCWD: *ret NULL). 0, -EBADF, -ENOTDIR. */
-MUST_USE int request_dir(const struct request *req, int32_t fd, const char *path,
-			 struct dentry **ret);
-
 /* References that go back on every way out. */
 static inline void file_put_auto(struct file **f)
 {
@@ -96,9 +105,21 @@ struct call_first {
 void call_set_first(const struct call_first *first);
 const struct call_first *call_first(void);
 
-/* ---- handlers that live elsewhere (call/exec.c, call/map.c). */
-int64_t call_execve(struct request *req) MAY_YIELD;
+/*
+ * ---- the handlers: call_read() ... call_execve(), one a row of run_calls.def. Of the
+ * shim's own: call_run_fork() ... Those of exec.c and map.c: execve, run_map, run_start.
+ */
+#define CALL(number, name, ...) int64_t call_##name(struct request *req) MAY_YIELD;
+#define SPECIAL(number, name) int64_t call_##name(struct request *req) MAY_YIELD;
+#include "hascall/run_calls.def"
+#undef CALL
+#undef SPECIAL
+int64_t call_run_fork(struct request *req) MAY_YIELD;
+int64_t call_run_forked(struct request *req) MAY_YIELD;
+int64_t call_run_thread(struct request *req) MAY_YIELD;
+int64_t call_run_thread_failed(struct request *req) MAY_YIELD;
 int64_t call_run_map(struct request *req) MAY_YIELD;
+int64_t call_run_sigchld(struct request *req) MAY_YIELD;
 int64_t call_run_start(struct request *req) MAY_YIELD;
 
 #endif /* CALL_CALL_H */
