@@ -19,6 +19,8 @@
 #define MAP_NO_RESERVE 0x4000u
 #define MAP_FOR_STACK 0x20000u
 #define ADDRESS_END 0x7ffffffff000ull
+#define PLACE_START 0x555500000000ull
+#define PLACE_PAGES 0xfffffffull
 #define ARGUMENTS_MAX 0x600000u /* bytes of strings and pointers */
 #define COMMAND_LINE_MAX 4096u
 #define ENVIRON_MAX 32768u
@@ -205,13 +207,25 @@ static int64_t map_segment(uint64_t bias, const struct run_segment *s)
 	return map_bss(at, s);
 }
 
-/* Map an image; ret_bias: what to add to its addresses. */
-static int64_t map_image(const struct run_image *image, uint64_t *ret_bias)
+/* Where a relocatable program goes: low, as Linux does it, so that brk has room above. */
+static uint64_t program_place(void)
 {
-	int64_t base = map(image->relocatable ? 0 : image->min_vaddr, image->span, 0,
-			   MAP_ANON_PRIVATE | MAP_NO_RESERVE | (image->relocatable ? 0 : MAP_AT),
-			   UINT64_MAX, 0);
+	uint64_t pages = 0;
 
+	(void)gate_call(SYS_getrandom, (uint64_t)&pages, 4, 0, 0, 0);
+	return PLACE_START + (pages & PLACE_PAGES) * PAGE;
+}
+
+/* Map an image at `place` (0: anywhere); ret_bias: what to add to its addresses. */
+static int64_t map_image(const struct run_image *image, uint64_t place, uint64_t *ret_bias)
+{
+	int64_t base;
+
+	if (!image->relocatable)
+		place = image->min_vaddr;
+	base = map(place, image->span, 0,
+		   MAP_ANON_PRIVATE | MAP_NO_RESERVE | (image->relocatable ? 0 : MAP_AT),
+		   UINT64_MAX, 0);
 	if (base < 0)
 		return base;
 	*ret_bias = (uint64_t)base - image->min_vaddr;
@@ -382,9 +396,9 @@ static _Noreturn void become(struct shim_thread *t, const struct strings *given,
 	p->action_lock = 0;
 	drop_kernel_state(t);
 	empty_memory(p);
-	r = map_image(&plan->image[0], &bias[0]);
+	r = map_image(&plan->image[0], program_place(), &bias[0]);
 	if (r >= 0 && plan->image_count > 1)
-		r = map_image(&plan->image[1], &bias[1]);
+		r = map_image(&plan->image[1], 0, &bias[1]);
 	if (r >= 0) {
 		set_brk(p, &plan->image[0], bias[0]);
 		r = build_stack(t, plan, given, bias, &rsp);

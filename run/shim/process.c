@@ -31,8 +31,9 @@ void shim_thread_begin(struct shim_thread *t);
 
 /* ---- descriptors from the manager */
 
-struct fd_message {
-	struct cmsghdr header;
+struct fd_message { /* a struct cmsghdr and its data */
+	uint64_t size;
+	int32_t level, type;
 	int fd[RUN_FDS_MAX];
 };
 
@@ -60,7 +61,7 @@ void shim_receive(void)
 	do {
 		got = gate_call(SYS_recvmsg, RUN_FD_SOCKET, (uint64_t)&message, 0, 0, 0);
 	} while (got == -EINTR);
-	if (got < 0 || control.header.cmsg_type != SCM_RIGHTS)
+	if (got < 0 || control.type != SCM_RIGHTS)
 		shim_die(SIGNAL_COUNT);
 	for (unsigned int i = 0; i < (uint64_t)got / sizeof(slot[0]); i++) {
 		int place = place_of(slot[i]);

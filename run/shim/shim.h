@@ -208,7 +208,7 @@ int64_t shim_serve(struct shim_thread *t, uint64_t nr, const uint64_t arg[6]);
 /* Result of a call that has to be restarted or interrupted by the deferred signal. */
 int64_t shim_stub_call(uint64_t *frame);
 
-/* ---- special.c: calls whose arguments travel in a form of their own. -ENOTTY-like default: not special. */
+/* ---- special.c: calls whose arguments travel in a form of their own. */
 #define SHIM_NOT_SPECIAL INT64_MIN
 int64_t shim_special(struct shim_thread *t, uint64_t nr, const uint64_t arg[6]);
 int64_t shim_message(struct shim_thread *t, uint64_t nr,

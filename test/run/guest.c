@@ -1,0 +1,267 @@
+/*
+ * guest.c - a program that runs under the shim in test_shim.c: one argument names
+ * what to do; it prints what it saw. Built static, PIE and not.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t seen;
+static sigjmp_buf back;
+static volatile double float_value = 1.5;
+
+static void say(const char *text)
+{
+	(void)!write(1, text, strlen(text));
+}
+
+static void say_number(const char *name, long value)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s %ld\n", name, value);
+	say(line);
+}
+
+static void count(int sig)
+{
+	(void)sig;
+	float_value = float_value * 3.0 + 1.0;
+	seen++;
+}
+
+static void arguments(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		say(argv[i]);
+		say("\n");
+	}
+	say(getenv("HOME") ? getenv("HOME") : "none");
+	say_number("\npage", (long)getauxval(AT_PAGESZ));
+	say_number("random", getauxval(AT_RANDOM) != 0);
+}
+
+static void own_signal(void)
+{
+	double sum = 0.25;
+
+	signal(SIGUSR1, count);
+	for (int i = 0; i < 100; i++) {
+		sum += 0.5;
+		kill(getpid(), SIGUSR1);
+		if (seen != i + 1) {
+			say("late\n");
+			return;
+		}
+	}
+	say_number("seen", seen);
+	say_number("sum4", (long)(sum * 4));
+}
+
+static void jump(int sig)
+{
+	siglongjmp(back, sig);
+}
+
+/* A blocking call is cut short by a handler without SA_RESTART, and goes on with it. */
+static void interrupted(void)
+{
+	struct itimerval soon = { .it_value = { 0, 20000 } };
+	struct sigaction a = { .sa_handler = count };
+	pid_t main_pid = getpid();
+	char byte;
+
+	sigaction(SIGALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	say_number("read", read(0, &byte, 1));
+	say_number("eintr", errno == EINTR);
+	say_number("seen", seen);
+	/* With SA_RESTART it goes on; the second handler jumps out of it. */
+	a.sa_flags = SA_RESTART;
+	sigaction(SIGALRM, &a, NULL);
+	a = (struct sigaction){ .sa_handler = jump };
+	sigaction(SIGVTALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	if (sigsetjmp(back, 1) == 0) {
+		if (fork() == 0) {
+			usleep(80000);
+			kill(main_pid, SIGVTALRM);
+			_exit(0);
+		}
+		read(0, &byte, 1);
+		say("never\n");
+	}
+	say_number("seen", seen);
+}
+
+static void faults(void)
+{
+	struct sigaction a = { .sa_handler = jump, .sa_flags = SA_NODEFER };
+	char *bad = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int sig;
+
+	munmap(bad + 4096, 4096);
+	say_number("write", write(1, bad + 4090, 10));
+	say_number("efault", errno == EFAULT);
+	say_number("pread", pread(3, bad + 4090, 10, 0));
+	say_number("efault", errno == EFAULT);
+	sigaction(SIGSEGV, &a, NULL);
+	sig = sigsetjmp(back, 1);
+	if (sig == 0)
+		bad[4096] = 1;
+	say_number("caught", sig);
+	sig = sigsetjmp(back, 1);
+	if (sig == 0)
+		bad[4097] = 1;
+	say_number("again", sig);
+}
+
+static void on_stack(int sig)
+{
+	stack_t s;
+
+	(void)sig;
+	sigaltstack(NULL, &s);
+	say_number("onstack", s.ss_flags & SS_ONSTACK);
+}
+
+static void alternate_stack(void)
+{
+	stack_t s = { .ss_sp = malloc(65536), .ss_size = 65536 };
+	struct sigaction a = { .sa_handler = on_stack, .sa_flags = SA_ONSTACK };
+
+	say_number("set", sigaltstack(&s, NULL));
+	sigaction(SIGUSR1, &a, NULL);
+	kill(getpid(), SIGUSR1);
+	sigaltstack(NULL, &s);
+	say_number("after", s.ss_flags & SS_ONSTACK);
+}
+
+static void masks(void)
+{
+	sigset_t all, old, pending;
+
+	signal(SIGUSR1, count);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	kill(getpid(), SIGUSR1);
+	say_number("blocked", seen);
+	sigpending(&pending);
+	say_number("pending", sigismember(&pending, SIGUSR1));
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	say_number("delivered", seen);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	kill(getpid(), SIGUSR1);
+	sigsuspend(&old);
+	say_number("suspended", seen);
+	say_number("eintr", errno == EINTR);
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static long total;
+
+static void *adder(void *arg)
+{
+	char buffer[64];
+
+	for (int i = 0; i < 200; i++) {
+		if (pread(3, buffer, sizeof(buffer), i) != sizeof(buffer) ||
+		    buffer[1] != (char)(i + 1))
+			return NULL;
+		pthread_mutex_lock(&mutex);
+		total += (long)(intptr_t)arg;
+		pthread_mutex_unlock(&mutex);
+	}
+	return arg;
+}
+
+static void threads(void)
+{
+	pthread_t t[8];
+
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 8; i++)
+			if (pthread_create(&t[i], NULL, adder, (void *)1) != 0)
+				say("no thread\n");
+		for (int i = 0; i < 8; i++)
+			pthread_join(t[i], NULL);
+	}
+	say_number("total", total);
+}
+
+static void forks(void)
+{
+	int status = 0, good = 0;
+
+	for (int i = 0; i < 50; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(i);
+		syscall(SYS_wait4, pid, &status, 0, NULL);
+		good += WIFEXITED(status) && WEXITSTATUS(status) == i;
+	}
+	say_number("good", good);
+}
+
+static void spawn_error(void)
+{
+	char *const argv[] = { "none", NULL };
+	pid_t pid;
+
+	say_number("spawn", posix_spawn(&pid, "/none", NULL, NULL, argv, argv));
+}
+
+static void memory(void)
+{
+	char *first = sbrk(0), *big;
+	static char page[300000];
+
+	say_number("grow", sbrk(100000) == first);
+	first[99999] = 7;
+	say_number("shrink", brk(first) == 0);
+	big = malloc(50u << 20);
+	big[(50u << 20) - 1] = 1;
+	memset(page, 1, sizeof(page));
+	say_number("big", pread(3, page, sizeof(page), 5));
+	say_number("right", page[0] == 5 && page[299999] == (char)(299999 + 5));
+}
+
+static void by_fault(void)
+{
+	*(volatile int *)8 = 1;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+	} jobs[] = {
+		{ "signal", own_signal }, { "interrupted", interrupted },
+		{ "faults", faults },	  { "altstack", alternate_stack },
+		{ "masks", masks },	  { "threads", threads },
+		{ "forks", forks },	  { "spawn", spawn_error },
+		{ "memory", memory },	  { "crash", by_fault },
+	};
+
+	if (argc < 2 || !strcmp(argv[1], "arguments")) {
+		arguments(argc, argv);
+		return 7;
+	}
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+		if (!strcmp(argv[1], jobs[i].name))
+			jobs[i].fn();
+	return 0;
+}

@@ -1,0 +1,105 @@
+/*
+ * test_shim.c - what the shim promises a program (run/shim/shim.h), with the fake
+ * manager in the manager's place: registers, memory, signals, threads and forks behave
+ * as under the kernel.
+ */
+#include "fake_manager.h"
+#include "harness.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+
+static char out[65536];
+
+static void runs(const char *guest, const char *job, const char *wanted)
+{
+	char *const argv[] = { (char *)(uintptr_t) "guest", (char *)(uintptr_t)job, NULL };
+	int status = fake_run(guest, argv, out, sizeof(out));
+
+	CHECK_STR(out, wanted);
+	CHECK_INT(status, 0);
+}
+
+static void a_program_finds_its_arguments_on_the_stack(void)
+{
+	char *const argv[] = { (char *)(uintptr_t) "guest", (char *)(uintptr_t) "arguments",
+			       (char *)(uintptr_t) "", NULL };
+
+	CHECK_INT(WEXITSTATUS(fake_run(GUEST, argv, out, sizeof(out))), 7);
+	CHECK_STR(out, "guest\narguments\n\n/\npage 4096\nrandom 1\n");
+}
+
+static void a_relocatable_program_runs_too(void)
+{
+	runs(GUEST_PIE, "memory", "grow 1\nshrink 1\nbig 300000\nright 1\n");
+}
+
+static void a_signal_to_oneself_arrives_before_kill_returns(void)
+{
+	runs(GUEST, "signal", "seen 100\nsum4 201\n");
+}
+
+static void a_handler_cuts_a_call_short_or_lets_it_restart(void)
+{
+	runs(GUEST, "interrupted", "read -1\neintr 1\nseen 1\nseen 2\n");
+}
+
+static void a_bad_pointer_is_efault_and_a_bad_access_a_signal(void)
+{
+	runs(GUEST, "faults", "write -1\nefault 1\npread -1\nefault 1\ncaught 11\nagain 11\n");
+}
+
+static void handlers_run_on_the_programs_own_alternate_stack(void)
+{
+	runs(GUEST, "altstack", "set 0\nonstack 1\nafter 0\n");
+}
+
+static void blocked_signals_wait_and_sigsuspend_lets_them_in(void)
+{
+	runs(GUEST, "masks", "blocked 0\npending 1\ndelivered 1\nsuspended 2\neintr 1\n");
+}
+
+static void threads_make_calls_side_by_side(void)
+{
+	runs(GUEST, "threads", "total 32000\n");
+}
+
+static void forked_children_speak_for_themselves(void)
+{
+	runs(GUEST, "forks", "good 50\n");
+}
+
+static void a_spawn_that_cannot_exec_tells_its_parent(void)
+{
+	runs(GUEST, "spawn", "spawn 38\n");
+}
+
+static void memory_grows_and_large_reads_come_whole(void)
+{
+	runs(GUEST, "memory", "grow 1\nshrink 1\nbig 300000\nright 1\n");
+}
+
+static void a_crash_has_the_status_of_its_signal(void)
+{
+	char *const argv[] = { (char *)(uintptr_t) "guest", (char *)(uintptr_t) "crash", NULL };
+	int status = fake_run(GUEST, argv, out, sizeof(out));
+
+	CHECK(WIFSIGNALED(status));
+	CHECK_INT(WTERMSIG(status), 11);
+}
+
+static const struct test tests[] = {
+	TEST(a_program_finds_its_arguments_on_the_stack),
+	TEST(a_relocatable_program_runs_too),
+	TEST(a_signal_to_oneself_arrives_before_kill_returns),
+	TEST(a_handler_cuts_a_call_short_or_lets_it_restart),
+	TEST(a_bad_pointer_is_efault_and_a_bad_access_a_signal),
+	TEST(handlers_run_on_the_programs_own_alternate_stack),
+	TEST(blocked_signals_wait_and_sigsuspend_lets_them_in),
+	TEST(threads_make_calls_side_by_side),
+	TEST(forked_children_speak_for_themselves),
+	TEST(a_spawn_that_cannot_exec_tells_its_parent),
+	TEST(memory_grows_and_large_reads_come_whole),
+	TEST(a_crash_has_the_status_of_its_signal),
+};
+TEST_MAIN(tests)
