@@ -2,6 +2,8 @@
  * guest.c - a program that runs under the shim in test_shim.c: one argument names
  * what to do; it prints what it saw. Built static, PIE and not.
  */
+#include "hascall/run_abi.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -238,6 +240,67 @@ static void memory(void)
 	say_number("right", page[0] == 5 && page[299999] == (char)(299999 + 5));
 }
 
+/* A system call as a call-site stub makes it (run_abi.h): same length, same registers. */
+static const uint64_t stub_entry = RUN_STUB_ENTRY;
+static long stub_call(long nr, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	long ret;
+
+	__asm__ volatile("leaq 1f(%%rip), %%rcx\n\t"
+			 "jmp *stub_entry(%%rip)\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "m"(stub_entry)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static void stub_calls(void)
+{
+	uint64_t mask = 1u << (SIGUSR1 - 1), old = 0;
+	struct itimerval soon = { .it_value = { 0, 20000 } };
+	struct sigaction a = { .sa_handler = count };
+	double sum = 0.25;
+	char byte[8];
+	int i;
+
+	signal(SIGUSR1, count);
+	for (i = 0; i < 1000 && seen == i; i++) {
+		sum += 0.5;
+		stub_call(SYS_kill, getpid(), SIGUSR1, 0, 0);
+	}
+	say_number("seen", seen);
+	say_number("sum4", (long)(sum * 4));
+	stub_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&mask, (long)&old, 8);
+	stub_call(SYS_kill, getpid(), SIGUSR1, 0, 0);
+	say_number("blocked", seen);
+	stub_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, 8);
+	say_number("unblocked", seen);
+	say_number("pread", stub_call(SYS_pread64, 3, (long)byte, 8, 5));
+	say_number("byte", byte[1]);
+	say_number("efault", stub_call(SYS_pread64, 3, 8, 8, 5));
+	sigaction(SIGALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	say_number("eintr", stub_call(SYS_read, 0, (long)byte, 1, 0));
+	a.sa_flags = SA_RESTART;
+	sigaction(SIGALRM, &a, NULL);
+	signal(SIGVTALRM, jump);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	if (sigsetjmp(back, 1) == 0) {
+		pid_t main_pid = getpid();
+
+		if (fork() == 0) {
+			usleep(80000);
+			kill(main_pid, SIGVTALRM);
+			_exit(0);
+		}
+		stub_call(SYS_read, 0, (long)byte, 1, 0);
+		say("never\n");
+	}
+	say_number("seen", seen);
+}
+
 static void by_fault(void)
 {
 	*(volatile int *)8 = 1;
@@ -254,6 +317,7 @@ int main(int argc, char **argv)
 		{ "masks", masks },	  { "threads", threads },
 		{ "forks", forks },	  { "spawn", spawn_error },
 		{ "memory", memory },	  { "crash", by_fault },
+		{ "stub", stub_calls },
 	};
 
 	if (argc < 2 || !strcmp(argv[1], "arguments")) {

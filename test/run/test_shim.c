@@ -79,6 +79,13 @@ static void memory_grows_and_large_reads_come_whole(void)
 	runs(GUEST, "memory", "grow 1\nshrink 1\nbig 300000\nright 1\n");
 }
 
+static void calls_by_stub_take_signals_and_restart_like_trapped_ones(void)
+{
+	runs(GUEST, "stub",
+	     "seen 1000\nsum4 2001\nblocked 1000\nunblocked 1001\npread 8\nbyte 6\nefault -14\n"
+	     "eintr -4\nseen 1003\n");
+}
+
 static void a_crash_has_the_status_of_its_signal(void)
 {
 	char *const argv[] = { (char *)(uintptr_t) "guest", (char *)(uintptr_t) "crash", NULL };
@@ -100,6 +107,7 @@ static const struct test tests[] = {
 	TEST(forked_children_speak_for_themselves),
 	TEST(a_spawn_that_cannot_exec_tells_its_parent),
 	TEST(memory_grows_and_large_reads_come_whole),
+	TEST(calls_by_stub_take_signals_and_restart_like_trapped_ones),
 	TEST(a_crash_has_the_status_of_its_signal),
 };
 TEST_MAIN(tests)
