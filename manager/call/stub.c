@@ -1,0 +1,442 @@
+#include "call/stub.h"
+
+#include "call/stub_decode.h"
+
+#include <emmintrin.h>
+#include <errno.h>
+#include <hascall/run_abi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 4096u
+#define NUMBER_SIZE 5u /* mov $nr,%eax */
+#define NUMBER_LIMIT 1024u
+#define LOOK_BACK 32u	  /* how far before a CHECK form its number may be loaded */
+#define SHORT_BRANCH 130u /* reach of a branch with one byte of displacement, and its size */
+
+static uint32_t load32(const uint8_t *from)
+{
+	uint32_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return value;
+}
+
+static void store32(uint8_t *to, uint32_t value)
+{
+	memcpy(to, &value, sizeof(value));
+}
+
+/* Is this a call that must not, or need not, go through a stub? */
+static bool number_stays(uint32_t number)
+{
+	switch (number) {
+#define DIRECT(number, name) case number:
+#include <hascall/run_direct.def>
+#undef DIRECT
+	case 15:  /* rt_sigreturn */
+	case 56:  /* clone */
+	case 57:  /* fork */
+	case 58:  /* vfork */
+	case 435: /* clone3 */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- forms */
+
+/* Bytes of the cmp behind a syscall instruction at `at`; 0: another instruction. */
+static unsigned int check_size(const uint8_t *text, size_t size, size_t at)
+{
+	const uint8_t *p = text + at + 2;
+	size_t room = size - at - 2;
+	unsigned int opcode_size = 1;
+
+	if (room >= 6 && p[0] == 0x48)
+		opcode_size = 2;
+	if (room < opcode_size + 4 || p[opcode_size - 1] != 0x3d)
+		return 0;
+	/* -4096 or -4095: the range of errors. */
+	return (load32(p + opcode_size) & ~1u) == 0xfffff000u ? opcode_size + 4 : 0;
+}
+
+static bool loads_number(const uint8_t *text, size_t syscall_at)
+{
+	const uint8_t *p = text + syscall_at - NUMBER_SIZE;
+
+	return syscall_at >= NUMBER_SIZE && p[0] == 0xb8 && load32(p + 1) < NUMBER_LIMIT;
+}
+
+/* Does a number that stays seem to be loaded shortly before a CHECK form? In doubt it stays. */
+static bool earlier_number_stays(const uint8_t *text, size_t syscall_at)
+{
+	size_t first = syscall_at > LOOK_BACK ? syscall_at - LOOK_BACK : 0;
+
+	for (size_t i = first; i + NUMBER_SIZE <= syscall_at; i++) {
+		bool load = text[i] == 0xb8 || (text[i] == 0xc0 && i > 0 && text[i - 1] == 0xc7);
+
+		if (load && number_stays(load32(text + i + 1)))
+			return true;
+	}
+	return false;
+}
+
+/* What can be done with the bytes 0f 05 at `at`? true: *ret is a site. */
+static bool site_at(const uint8_t *text, size_t size, size_t at, struct stub_sites *sites,
+		    struct stub_site *ret)
+{
+	unsigned int check = check_size(text, size, at);
+	bool number_form = loads_number(text, at);
+
+	if (number_form) {
+		size_t start = at - NUMBER_SIZE;
+		uint32_t number = load32(text + start + 1);
+
+		if (number_stays(number)) {
+			sites->by_number++;
+			return false;
+		}
+		if (stub_instruction_begins(text, size, start) == STUB_BEGINS_YES) {
+			*ret = (struct stub_site){ .at = (uint32_t)start,
+						   .number = (uint16_t)number,
+						   .form = STUB_NUMBER,
+						   .size = NUMBER_SIZE };
+			return true;
+		}
+	}
+	if (check == 0) {
+		*(number_form ? &sites->by_doubt : &sites->by_form) += 1;
+		return false;
+	}
+	if (earlier_number_stays(text, at)) {
+		sites->by_number++;
+		return false;
+	}
+	if (stub_instruction_begins(text, size, at) != STUB_BEGINS_YES) {
+		sites->by_doubt++;
+		return false;
+	}
+	*ret = (struct stub_site){ .at = (uint32_t)at,
+				   .form = STUB_CHECK,
+				   .size = (uint8_t)(2 + check) };
+	return true;
+}
+
+static int add_site(struct stub_sites *sites, size_t *room, const struct stub_site *site)
+{
+	if (sites->count == STUB_SITES_MAX) {
+		sites->by_doubt++;
+		return 0;
+	}
+	if (sites->count == *room) {
+		size_t more = *room ? 2 * *room : 64;
+		struct stub_site *bigger = reallocarray(sites->site, more, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		sites->site = bigger;
+		*room = more;
+	}
+	sites->site[sites->count++] = *site;
+	return 0;
+}
+
+static __m128i load16(const uint8_t *from)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)from);
+}
+
+/* Of the 16 bytes from p on (17 can be read): a bit for each place of 0f 05. */
+static unsigned int calls_in(const uint8_t *p)
+{
+	__m128i first = _mm_cmpeq_epi8(load16(p), _mm_set1_epi8(0x0f));
+	__m128i second = _mm_cmpeq_epi8(load16(p + 1), _mm_set1_epi8(0x05));
+
+	return (unsigned int)_mm_movemask_epi8(_mm_and_si128(first, second));
+}
+
+static int find_forms(const uint8_t *text, size_t size, struct stub_sites *sites)
+{
+	size_t room = 0, i = 0;
+
+	while (i + 1 < size) {
+		size_t step = size - i >= 17 ? 16 : 1;
+		unsigned int places = step == 16 ? calls_in(text + i)
+						 : text[i] == 0x0f && text[i + 1] == 0x05;
+
+		for (; places; places &= places - 1) {
+			struct stub_site site;
+			size_t at = i + (unsigned int)__builtin_ctz(places);
+
+			if (site_at(text, size, at, sites, &site) && add_site(sites, &room, &site))
+				return -ENOMEM;
+		}
+		i += step;
+	}
+	return 0;
+}
+
+/* ---- what leads where */
+
+struct led {
+	const uint8_t *text;
+	size_t size;
+	uint64_t *coarse; /* bit i: one of the 64 bytes from text[64 * i] on is forbidden */
+	uint64_t *
+		forbidden; /* bit i: text[i] will be overwritten, and is not the first of its site */
+	uint64_t *led_to;  /* bit i: it is forbidden, and something leads to it */
+};
+
+static bool bit_get(const uint64_t *bits, size_t i)
+{
+	return bits[i / 64] >> (i % 64) & 1;
+}
+
+static void bit_set(uint64_t *bits, size_t i)
+{
+	bits[i / 64] |= 1ull << (i % 64);
+}
+
+/* Can this be an instruction's opcode? It may have one prefix: REX, bnd, or a hint. */
+static bool may_be_opcode(const struct led *led, size_t at)
+{
+	uint8_t before = at > 0 ? led->text[at - 1] : 0;
+
+	if (stub_instruction_begins(led->text, led->size, at) != STUB_BEGINS_NO)
+		return true;
+	if ((before & 0xf0) != 0x40 && before != 0xf2 && before != 0x2e && before != 0x3e)
+		return false;
+	return stub_instruction_begins(led->text, led->size, at - 1) != STUB_BEGINS_NO;
+}
+
+/* What can be read as an instruction at text[from] would lead to `target` (far below 2^63, or no place at all). */
+static void note_target(struct led *led, size_t from, uint64_t target)
+{
+	if (target >= led->size || !bit_get(led->coarse, target / 64) ||
+	    !bit_get(led->forbidden, target) || bit_get(led->led_to, target))
+		return;
+	if (may_be_opcode(led, from))
+		bit_set(led->led_to, target);
+}
+
+/* The instruction at text[from] ends with four bytes of displacement, at text[at]. */
+static void note_displacement(struct led *led, size_t from, size_t at)
+{
+	if (at + 4 <= led->size)
+		note_target(led, from, at + 4 + (uint64_t)(int64_t)(int32_t)load32(led->text + at));
+}
+
+/*
+ * Of the 16 bytes from p on (17 can be read): a bit for each that may begin
+ *	e8 e9      call, jmp
+ *	0f 8X      jcc
+ *	8d, ModRM with rip: lea, the address of a label
+ *	c7 f8      xbegin
+ */
+static unsigned int leads_in(const uint8_t *p)
+{
+	__m128i first = load16(p), second = load16(p + 1);
+	__m128i near = _mm_cmpeq_epi8(_mm_and_si128(first, _mm_set1_epi8((char)0xfe)),
+				      _mm_set1_epi8((char)0xe8));
+	__m128i jcc = _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8(0x0f)),
+				    _mm_cmpeq_epi8(_mm_and_si128(second, _mm_set1_epi8((char)0xf0)),
+						   _mm_set1_epi8((char)0x80)));
+	__m128i lea = _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8((char)0x8d)),
+				    _mm_cmpeq_epi8(_mm_and_si128(second, _mm_set1_epi8((char)0xc7)),
+						   _mm_set1_epi8(0x05)));
+	__m128i xbegin = _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8((char)0xc7)),
+				       _mm_cmpeq_epi8(second, _mm_set1_epi8((char)0xf8)));
+
+	return (unsigned int)_mm_movemask_epi8(
+		_mm_or_si128(_mm_or_si128(near, jcc), _mm_or_si128(lea, xbegin)));
+}
+
+static void note_longs(struct led *led)
+{
+	size_t i = 0;
+
+	for (; led->size - i >= 65; i += 64) {
+		uint64_t places = leads_in(led->text + i) |
+				  (uint64_t)leads_in(led->text + i + 16) << 16 |
+				  (uint64_t)leads_in(led->text + i + 32) << 32 |
+				  (uint64_t)leads_in(led->text + i + 48) << 48;
+
+		for (; places; places &= places - 1) {
+			size_t from = i + (unsigned int)__builtin_ctzll(places);
+			size_t opcode_size = 2u - ((led->text[from] & 0xfe) == 0xe8);
+
+			note_displacement(led, from, from + opcode_size);
+		}
+	}
+	/* The last bytes: whatever they are, they are taken for both sizes of opcode. */
+	for (; i < led->size; i++) {
+		note_displacement(led, i, i + 1);
+		note_displacement(led, i, i + 2);
+	}
+}
+
+/* jcc, loop, jrcxz and jmp with one byte of displacement, around one site. */
+static void note_shorts(struct led *led, const struct stub_site *site)
+{
+	size_t first = site->at > SHORT_BRANCH ? site->at - SHORT_BRANCH : 0;
+	size_t last = site->at + site->size + SHORT_BRANCH;
+
+	for (size_t i = first; i < last && i + 2 <= led->size; i++) {
+		uint8_t opcode = led->text[i];
+
+		if ((opcode & 0xf0) == 0x70 || (opcode & 0xfc) == 0xe0 || opcode == 0xeb)
+			note_target(led, i, i + 2 + (uint64_t)(int64_t)(int8_t)led->text[i + 1]);
+	}
+}
+
+static bool site_is_led_to(const struct led *led, const struct stub_site *site)
+{
+	for (size_t i = 1; i < site->size; i++)
+		if (bit_get(led->led_to, site->at + i))
+			return true;
+	return false;
+}
+
+/* Drop the sites into which something leads. */
+static int drop_led_to(const uint8_t *text, size_t size, struct stub_sites *sites)
+{
+	size_t words = size / 64 + 1;
+	struct led led = { .text = text, .size = size };
+	uint32_t kept = 0;
+
+	led.forbidden = calloc(2 * words + words / 64 + 1, sizeof(uint64_t));
+	if (!led.forbidden)
+		return -ENOMEM;
+	led.led_to = led.forbidden + words;
+	led.coarse = led.led_to + words;
+	for (uint32_t s = 0; s < sites->count; s++) {
+		for (size_t i = 1; i < sites->site[s].size; i++) {
+			bit_set(led.forbidden, sites->site[s].at + i);
+			bit_set(led.coarse, (sites->site[s].at + i) / 64);
+		}
+	}
+	note_longs(&led);
+	for (uint32_t s = 0; s < sites->count; s++)
+		note_shorts(&led, &sites->site[s]);
+	for (uint32_t s = 0; s < sites->count; s++) {
+		if (site_is_led_to(&led, &sites->site[s]))
+			sites->by_doubt++;
+		else
+			sites->site[kept++] = sites->site[s];
+	}
+	sites->count = kept;
+	free(led.forbidden);
+	return 0;
+}
+
+int stub_find(const uint8_t *text, size_t size, struct stub_sites *ret)
+{
+	struct stub_sites sites = { 0 };
+	int r = 0;
+
+	if (size > STUB_TEXT_MAX) {
+		*ret = sites;
+		return 0;
+	}
+	r = find_forms(text, size, &sites);
+	if (r == 0 && sites.count != 0)
+		r = drop_led_to(text, size, &sites);
+	if (r < 0) {
+		stub_sites_free(&sites);
+		return r;
+	}
+	*ret = sites;
+	return 0;
+}
+
+void stub_sites_free(struct stub_sites *sites)
+{
+	free(sites->site);
+	*sites = (struct stub_sites){ 0 };
+}
+
+/* ---- writing */
+
+size_t stub_bytes(const struct stub_sites *sites)
+{
+	if (sites->count == 0)
+		return 0;
+	return ((sites->count + 1) * (size_t)STUB_SIZE + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+/* Writes at *at, and knows at which distance behind the text that will be. */
+struct writer {
+	uint8_t *at;
+	const uint8_t *stubs;
+	uint64_t distance;
+};
+
+static void put_bytes(struct writer *w, const void *bytes, size_t size)
+{
+	memcpy(w->at, bytes, size);
+	w->at += size;
+}
+
+/* A displacement to the place that will be `target` bytes behind the text's first byte. */
+static void put_target(struct writer *w, uint64_t target)
+{
+	uint64_t next = w->distance + (uint64_t)(w->at - w->stubs) + 4;
+
+	store32(w->at, (uint32_t)(target - next));
+	w->at += 4;
+}
+
+/* Where the program goes on. */
+static uint32_t site_end(const struct stub_site *site)
+{
+	return site->at + site->size + (site->form == STUB_NUMBER ? 2u : 0u);
+}
+
+static void write_stub(struct writer *w, const uint8_t *text, const struct stub_site *site)
+{
+	uint64_t back;
+
+	if (site->form == STUB_NUMBER)
+		put_bytes(w, text + site->at, NUMBER_SIZE);
+	back = w->distance + (uint64_t)(w->at - w->stubs) + RUN_STUB_RESTART;
+	put_bytes(w, (const uint8_t[]){ 0x48, 0x8d, 0x0d }, 3);
+	put_target(w, back);
+	put_bytes(w, (const uint8_t[]){ 0xff, 0x25 }, 2);
+	put_target(w, w->distance);
+	if (site->form == STUB_CHECK)
+		put_bytes(w, text + site->at + 2, site->size - 2u);
+	put_bytes(w, (const uint8_t[]){ 0xe9 }, 1);
+	put_target(w, site_end(site));
+}
+
+static void write_jump(uint8_t *text, const struct stub_site *site, uint64_t stub)
+{
+	uint8_t *p = text + site->at;
+
+	p[0] = 0xe9;
+	store32(p + 1, (uint32_t)(stub - (site->at + 5)));
+	if (site->size == 7)
+		memcpy(p + 5, (const uint8_t[]){ 0x66, 0x90 }, 2);
+	else if (site->size == 8)
+		memcpy(p + 5, (const uint8_t[]){ 0x0f, 0x1f, 0x00 }, 3);
+}
+
+void stub_write(const struct stub_sites *sites, uint8_t *text, uint8_t *stubs, uint64_t distance)
+{
+	const uint64_t entry = RUN_STUB_ENTRY;
+
+	memset(stubs, 0xcc, stub_bytes(sites));
+	memcpy(stubs, &entry, sizeof(entry));
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct writer w = {
+			.at = stubs + (i + 1) * (size_t)STUB_SIZE,
+			.stubs = stubs,
+			.distance = distance,
+		};
+
+		write_stub(&w, text, &sites->site[i]);
+		write_jump(text, &sites->site[i], distance + (i + 1) * (uint64_t)STUB_SIZE);
+	}
+}
