@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef FILE_FILE_H
 #define FILE_FILE_H
 /*
@@ -78,9 +79,11 @@ struct file_ops {
 	int (*map)(struct file *f, bool for_write, struct vfs_mapping *ret); /* missing: the inode's */
 	/* A second description of the same thing, for /proc/self/fd/N. Missing: -ENXIO. */
 	int (*reopen)(struct file *f, int flags, struct file **ret);
+	/* The text of /proc/PID/fd/N of a nameless one: length. Missing: file_text() makes it of kind. */
+	int (*text)(struct file *f, char *buf, size_t size);
 	void (*release)(struct file *f);
 	const struct socket_ops *socket; /* NULL: not a socket */
-	const char *kind;		 /* "pipe", "tty", ...: /proc/PID/fd text "pipe:[N]" */
+	const char *kind;		 /* "pipe", "socket", "anon_inode:[eventfd]" ... */
 };
 
 struct file {
@@ -103,6 +106,8 @@ struct file *file_get(struct file *f);
 /* Last put releases; may be called anywhere in a task, never yields. NULL is fine. */
 void file_put(struct file *f);
 struct inode *file_inode(const struct file *f); /* borrowed, NULL for nameless */
+/* What /proc/PID/fd/N of a nameless file says: "pipe:[12]", "/dev/pts/3". Length, cut at size - 1. */
+int file_text(struct file *f, char *buf, size_t size);
 bool file_readable(const struct file *f);	/* by its access mode */
 bool file_writable(const struct file *f);
 
@@ -163,6 +168,8 @@ MUST_USE int socket_new(int domain, int type, int protocol, struct file **ret); 
 /*
  * A descriptor of the host that the program was started with (0, 1, 2): a
  * terminal, pipe, file or device outside. Takes over host_fd (also when it fails).
+ * flags: what F_GETFL told of it. The descriptor's own flags are never changed: others share
+ * them. The process must ignore SIGPIPE.
  */
 MUST_USE int host_file_new(int host_fd, int flags, struct file **ret);
 bool host_file_is_terminal(const struct file *f);
@@ -188,6 +195,7 @@ struct file_hooks {
 };
 void file_set_hooks(const struct file_hooks *hooks);
 uint64_t file_count(void); /* census */
+void file_fini(void);	   /* no file may be left: asserted. Before vfs_fini(). */
 
 /*
  * Record locks: fcntl (owner = process) and flock/OFD (owner = description). cmd: F_GETLK, F_SETLK,
