@@ -1,0 +1,24 @@
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+/*
+ * cmd.h - the sub-commands of hascall: one file each. Layer: cmd.
+ */
+#include "base/cc.h"
+
+/* Exit statuses of hascall itself; a program's own pass through. */
+enum {
+	CMD_USAGE = 2,
+	CMD_FAILED = 125,	 /* hascall itself failed */
+	CMD_NOT_EXECUTABLE = 126,
+	CMD_NOT_FOUND = 127,
+};
+
+#define CMD_VERSION "0.1.0"
+
+/* argv[0] is the sub-command's name. Returns the exit status. */
+int cmd_run(int argc, char **argv);
+
+/* "hascall run: MESSAGE" on standard error. */
+void cmd_complain(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif /* CMD_CMD_H */
