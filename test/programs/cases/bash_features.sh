@@ -12,7 +12,8 @@ true | false | (exit 3); echo "PIPESTATUS ${PIPESTATUS[*]}"
 read -r -t 0.1 x < <(sleep 1); echo "read timed out: $(($? > 128))"
 (sleep 0.3; exit 5) & (sleep 0.05; exit 6) & wait -n; echo "first to end: $?"; wait
 declare -A map=([a]=1 [b]=2); for k in a b; do echo "$k ${map[$k]}"; done
-touch f{1..5}.txt g.txt; echo *.txt; shopt -s extglob; echo !(g).txt; shopt -s globstar; mkdir -p x/y; touch x/y/z.txt; echo **/*.txt
+touch f{1..5}.txt g.txt; echo *.txt; shopt -s extglob
+echo !(g).txt; shopt -s globstar; mkdir -p x/y; touch x/y/z.txt; echo **/*.txt
 mapfile -t lines < <(seq 1 4); echo "${lines[@]}" "${#lines[@]}"
 printf '%s|' "a b" c; echo; printf -v v '%x' 255; echo $v
 [[ abc =~ ^a(.)c$ ]] && echo "${BASH_REMATCH[1]}"

@@ -9,7 +9,7 @@ diff -r --no-dereference tree/a copy/a && echo 'copy is equal'
 mv copy/a/f1 copy/moved; mv copy/d copy/a; mv -n copy/moved copy/a/f2; mv -T copy/a/b renamed; mv tree/a/f4 tree/a/f5 copy
 rm copy/a/f3; rm -r plain/b; rm -f nothing; rmdir copy/a/d; rmdir copy 2>/dev/null || echo 'rmdir refuses'
 install -m 640 -D tree/a/f1 inst/x/y; chmod -R u=rwX,go=rX tree; chmod 4755 inst/x/y; chmod +t inst
-chmod a-w tree/a/f2; chmod g+s tree/d; stat -c '%A %a %F %h %s %n' tree/a/f2 tree/d inst inst/x/y
+chmod a-w tree/a/f2; chmod g+s tree/d; stat -c '%A %a %F %h %s %n' tree/a/f2 inst/x/y; stat -c '%A %a %F %n' tree/d inst
 touch -d '2001-02-03 04:05:06' tree/a/f2; stat -c '%Y %y' tree/a/f2; touch -r tree/a/f2 tree/a/f1; stat -c %Y tree/a/f1; touch -c nope; ls nope 2>/dev/null
 touch -h -d @5 tree/soft; stat -c %Y tree/soft
 truncate -s 1M big; truncate -s +10 big; truncate -s 7 sparse; stat -c '%s %n' big sparse; fallocate -l 5000 space && stat -c %s space

@@ -15,5 +15,5 @@ echo dirty >>file2; git stash -q; git status --short; git stash pop -q; git stat
 git mv file3 moved; git rm -q file1; git commit -qm moves; git ls-files; git blame -s moved | head -n 2; git grep -n 1 -- file2 | head -n 2
 git gc -q; git fsck --full 2>&1; git count-objects -v | grep -v size; git cat-file -t HEAD; git rev-parse HEAD
 git clone -q . ../clone && cd ../clone && git log --oneline | wc -l; echo from clone >c; git add c; git commit -qm clone; git push -q origin HEAD:cloned; cd ../repo; git branch
-git archive HEAD | tar tf -; git worktree add -q ../wt side; ls ../wt; git bisect start -q HEAD HEAD~3 >/dev/null 2>&1; git bisect reset -q; git reflog | wc -l
+git archive HEAD | tar tf -; git worktree add -q ../wt side; ls ../wt; git bisect start HEAD HEAD~3 >/dev/null 2>&1; git bisect reset >/dev/null 2>&1; git reflog | wc -l
 printf '#!/bin/sh\necho hook ran\n' >.git/hooks/pre-commit; chmod +x .git/hooks/pre-commit; git commit -q --allow-empty -m hook; git reset -q --hard HEAD~1; git clean -fdq; git status

@@ -1,0 +1,12 @@
+#!/bin/sh
+# fifos between processes, in both orders of opening; many writers; a reader that leaves
+. "$T/lib.sh"
+mkfifo f g
+cat f & echo hello >f; wait
+(sleep 0.1; echo late >f) & cat f; wait
+for i in 1 2 3 4 5; do (echo "writer $i" >f) & done; sort f; wait
+(seq 1 100000 >f) & wc -l <f; wait
+(cat f >g) & (sed 's/^/> /' g) & echo chained >f; wait
+(seq 1 100000 2>/dev/null >f; echo "writer ended" >ended) & head -n 1 f; wait; ls ended
+stat -c '%F %a' f; [ -p f ] && echo 'is a fifo'; timeout 0.2 sh -c 'echo x >f'; echo "no reader: $?"; timeout 0.2 cat f; echo "no writer: $?"
+exec 3<>f; echo both >&3; read -r x <&3; echo "$x"; exec 3>&-; rm f g; ls
