@@ -71,9 +71,11 @@ static void events_came(struct host_request *request, int64_t ret)
 	watch.waiting = false;
 	for (int64_t i = 0; i < ret; i++)
 		report(&watch.events[i]);
-	/* Its entry has just become free. If the area is damaged, waits end by cancel only. */
-	if (!watch.ending)
-		(void)!post_watcher();
+	/* Any other error would come again at once, for ever: then waits end by cancel only. */
+	if (watch.ending || (ret < 0 && ret != -EINTR))
+		return;
+	/* Its entry has just become free, so it can be posted unless the area is damaged. */
+	(void)!post_watcher();
 }
 
 static int post_watcher(void)
