@@ -93,7 +93,7 @@ MUST_USE int host_statx(int fd, unsigned int mask, struct statx *ret_attributes)
 /*
  * About a name in a directory, or entries of it. They are made here, as brief
  * calls, if `quick` (host_is_quick() of the directory), else by an executor: a
- * cached answer takes about 1 us, a trip to a sleeping thread 30 to 50.
+ * cached answer takes about 1 us, a trip to a sleeping thread 6 to 50.
  */
 MUST_USE int host_statx_at(int dir_fd, const char *name, int flags, unsigned int mask, bool quick,
 			   struct statx *ret_attributes) MAY_YIELD;
