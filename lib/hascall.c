@@ -346,13 +346,13 @@ int hascall_recall(struct hascall *h, uint64_t ticket)
 static int help(struct hascall *h, uint32_t entry, int64_t *ret_result)
 {
 	const struct syscall_info *e = &h->entry[entry];
-	struct slot_call call = { .num = e->num };
-	int r;
+	struct slot_call call;
+	int r = recall(h, entry);
 
-	memcpy(call.arg, e->arg, sizeof(call.arg));
-	r = recall(h, entry);
 	if (r < 0)
 		return r;
+	call.num = e->num; /* the entry is this thread's own again */
+	memcpy(call.arg, e->arg, sizeof(call.arg));
 	kick_if_due(h); /* the others need a worker while this thread is busy */
 	*ret_result = do_syscall(&call);
 	free_entry(h, entry);

@@ -1,0 +1,175 @@
+/*
+ * test_async.c - what hascall.h promises of the protocol's own level: the caller's
+ * entries, the caller's threads.
+ */
+#include "hascall/hascall.h"
+#include "lib/futex.h"
+#include "slot/slot.h"
+#include "test/harness.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ENTRIES 8
+#define EXECUTORS 3
+
+struct executor {
+	int area;
+	int answer;
+	pthread_t thread;
+};
+
+static void *execute(void *arg)
+{
+	struct executor *x = arg;
+
+	x->answer = async_syscall_exec(x->area);
+	return NULL;
+}
+
+static void start(struct executor *x, unsigned int count, int area)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		x[i] = (struct executor){ .area = area, .answer = 1 };
+		CHECK_INT(pthread_create(&x[i].thread, NULL, execute, &x[i]), 0);
+	}
+}
+
+static void join(struct executor *x, unsigned int count, int answer)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		CHECK_INT(pthread_join(x[i].thread, NULL), 0);
+		CHECK_INT(x[i].answer, answer);
+	}
+}
+
+static int64_t take(struct syscall_info *e)
+{
+	uint32_t flags;
+	int64_t ret = 0;
+	int r;
+
+	while ((r = slot_take(e, &ret, &flags)) == -EAGAIN) {
+		uint32_t word;
+
+		if (slot_wait_begin(e, &word) == 0)
+			futex_wait(&e->state, word, FOREVER);
+	}
+	CHECK_INT(r, 0);
+	return ret;
+}
+
+static void calls_are_served(uint32_t flags, unsigned int rounds)
+{
+	static struct syscall_info array[ENTRIES];
+	struct executor x[EXECUTORS];
+	const uint64_t none[6] = { 0 };
+	int area = async_syscall_init(array, ENTRIES, flags);
+
+	CHECK(area >= 0);
+	start(x, EXECUTORS, area);
+	for (unsigned int i = 0; i < rounds; i++) {
+		for (unsigned int k = 0; k < ENTRIES; k++)
+			CHECK_INT(slot_post(&array[k], k % 2 ? SYS_getpid : SYS_fork, none), 0);
+		if (flags & ASYNC_SYSCALL_RINGS)
+			CHECK_INT(async_syscall_ring(area, 2), 0);
+		for (unsigned int k = 0; k < ENTRIES; k++)
+			CHECK_INT(take(&array[k]), k % 2 ? getpid() : -EOPNOTSUPP);
+		if (i % 64 == 0)
+			usleep(2000); /* they sleep */
+	}
+	CHECK_INT(async_syscall_exit(area), -EBUSY);
+	CHECK_INT(slot_end(&array[3]), 0);
+	CHECK_INT(async_syscall_ring(area, EXECUTORS), 0);
+	join(x, EXECUTORS, 0);
+	CHECK_INT(async_syscall_exit(area), 0);
+	CHECK_INT(async_syscall_exit(area), -EBADF);
+}
+
+static void posts_with_a_ring_are_served(void)
+{
+	calls_are_served(ASYNC_SYSCALL_RINGS, test_sanitized ? 500 : 5000);
+}
+
+static void posts_without_a_ring_are_served_by_timer(void)
+{
+	calls_are_served(0, 200);
+}
+
+static void end_lets_a_running_call_complete(void)
+{
+	static struct syscall_info array[2];
+	int area = async_syscall_init(array, 2, 0);
+	struct executor x;
+	char byte = 0;
+	int fds[2];
+
+	CHECK(area >= 0);
+	CHECK_INT(pipe(fds), 0);
+	start(&x, 1, area);
+	CHECK_INT(slot_post(&array[0], SYS_read,
+			    (uint64_t[6]){ (uint64_t)fds[0], (uintptr_t)&byte, 1 }),
+		  0);
+	while (slot_state(&array[0]) == SYSCALL_HASCALL)
+		usleep(100);
+	CHECK_INT(slot_end(&array[1]), 0);
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	CHECK_INT(take(&array[0]), 1);
+	CHECK_INT(byte, 'x');
+	join(&x, 1, 0);
+	CHECK_INT(async_syscall_exit(area), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void impossible_state_ends_the_executor(void)
+{
+	static struct syscall_info array[2];
+	int area = async_syscall_init(array, 2, 0);
+	struct executor x;
+
+	CHECK(area >= 0);
+	start(&x, 1, area);
+	__atomic_store_n(&array[1].state, 77, __ATOMIC_RELAXED);
+	join(&x, 1, -EPROTO);
+	CHECK_INT(async_syscall_exit(area), 0);
+}
+
+static void wrong_arrays_and_numbers_are_refused(void)
+{
+	static struct syscall_info array[2];
+
+	CHECK_INT(async_syscall_init(NULL, 1, 0), -EINVAL);
+	CHECK_INT(async_syscall_init(array, 0, 0), -EINVAL);
+	CHECK_INT(async_syscall_init(array, 2, 1u << 31), -EINVAL);
+	CHECK_INT(async_syscall_init((void *)((char *)array + 8), 1, 0), -EINVAL);
+	CHECK_INT(async_syscall_exec(-1), -EBADF);
+	CHECK_INT(async_syscall_exec(0), -EBADF);
+	CHECK_INT(async_syscall_exec(ASYNC_SYSCALL_AREAS_MAX), -EBADF);
+	CHECK_INT(async_syscall_ring(0, 1), -EBADF);
+	CHECK_INT(async_syscall_ring(-1, 1), -EBADF);
+	CHECK_INT(async_syscall_exit(ASYNC_SYSCALL_AREAS_MAX), -EBADF);
+}
+
+static void areas_are_limited_and_numbers_used_again(void)
+{
+	static struct syscall_info array[1];
+
+	for (unsigned int i = 0; i < ASYNC_SYSCALL_AREAS_MAX; i++)
+		CHECK_INT(async_syscall_init(array, 1, 0), i);
+	CHECK_INT(async_syscall_init(array, 1, 0), -ENFILE);
+	CHECK_INT(async_syscall_exit(5), 0);
+	CHECK_INT(async_syscall_init(array, 1, 0), 5);
+}
+
+static const struct test tests[] = {
+	TEST(posts_with_a_ring_are_served),
+	TEST(posts_without_a_ring_are_served_by_timer),
+	TEST(end_lets_a_running_call_complete),
+	TEST(impossible_state_ends_the_executor),
+	TEST(wrong_arrays_and_numbers_are_refused),
+	TEST(areas_are_limited_and_numbers_used_again),
+};
+TEST_MAIN(tests)

@@ -1,0 +1,344 @@
+/*
+ * test_pool.c - what pool.h promises: workers come when the others are blocked, go
+ * when idle, and no call is forgotten, whatever waits. Numbers of threads are
+ * checked, not seconds (the harness has the time limit).
+ */
+#include "hascall/hascall.h"
+#include "test/harness.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CALLS 64u
+
+static struct hascall *open_with(const struct hascall_options *wanted)
+{
+	struct hascall_options options = *wanted;
+	struct hascall *h = NULL;
+
+	options.size = sizeof(options);
+	CHECK_INT(hascall_open(&h, &options), 0);
+	return h;
+}
+
+static void must_be_zero(void *ctx, uint64_t user_data, int64_t ret)
+{
+	(void)ctx;
+	(void)user_data;
+	CHECK_INT(ret, 0);
+}
+
+static void any_result(void *ctx, uint64_t user_data, int64_t ret)
+{
+	(void)ctx;
+	(void)user_data;
+	(void)ret;
+}
+
+static void post_sleeps(struct hascall *h, unsigned int count, const struct timespec *t)
+{
+	for (unsigned int i = 0; i < count; i++)
+		CHECK_INT(hascall_post(h, SYS_nanosleep, (uint64_t[6]){ (uintptr_t)t }, 0,
+				       HASCALL_MORE, NULL),
+			  0);
+	hascall_kick(h);
+}
+
+static void reap_until_none_is_left(struct hascall *h)
+{
+	while (hascall_in_flight(h) > 0) {
+		CHECK_INT(hascall_wait_any(h, -1), 0);
+		hascall_reap(h, must_be_zero, NULL);
+	}
+}
+
+static uint32_t workers(struct hascall *h)
+{
+	struct hascall_stats stats;
+
+	hascall_get_stats(h, &stats);
+	return stats.workers;
+}
+
+static uint32_t workers_peak(struct hascall *h)
+{
+	struct hascall_stats stats;
+
+	hascall_get_stats(h, &stats);
+	return stats.workers_peak;
+}
+
+static void pool_grows_for_calls_known_to_wait(void)
+{
+	const struct timespec t = { .tv_nsec = 20000000 };
+	struct hascall *h = open_with(&(struct hascall_options){ 0 });
+	struct timespec begin, end;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	post_sleeps(h, CALLS, &t);
+	reap_until_none_is_left(h);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	fprintf(stderr, "# 64 sleeps of 20 ms: %ld ms, %u workers\n",
+		(end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000,
+		workers_peak(h));
+	CHECK(workers_peak(h) > 4);
+	hascall_close(h);
+}
+
+static void pool_grows_until_every_waiting_call_is_begun(void)
+{
+	struct hascall *h = open_with(&(struct hascall_options){ 0 });
+	struct pollfd p = { .events = POLLIN };
+	int fds[2];
+
+	CHECK_INT(pipe(fds), 0);
+	p.fd = fds[0];
+	for (unsigned int i = 0; i < CALLS; i++)
+		CHECK_INT(hascall_post(h, SYS_poll, (uint64_t[6]){ (uintptr_t)&p, 1, UINT64_MAX }, 0,
+				       0, NULL),
+			  0);
+	while (workers(h) < CALLS)
+		usleep(1000);
+	CHECK_INT(hascall_in_flight(h), CALLS);
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	while (hascall_in_flight(h) > 0) {
+		CHECK_INT(hascall_wait_any(h, -1), 0);
+		hascall_reap(h, any_result, NULL);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	hascall_close(h);
+}
+
+static void pool_does_not_grow_over_its_limit(void)
+{
+	const struct timespec t = { .tv_nsec = 1000000 };
+	struct hascall *h = open_with(&(struct hascall_options){ .workers_max = 3 });
+
+	post_sleeps(h, CALLS, &t);
+	reap_until_none_is_left(h);
+	CHECK_INT(workers_peak(h), 3);
+	hascall_close(h);
+}
+
+/* read() is not known to wait: the watcher must find out. */
+static void pool_grows_when_workers_are_found_blocked(void)
+{
+	struct hascall *h = open_with(&(struct hascall_options){ .parallel = 2 });
+	struct hascall_stats stats;
+	char bytes[CALLS];
+	uint64_t ticket;
+	int64_t ret = 0;
+	int fds[2];
+
+	CHECK_INT(pipe(fds), 0);
+	for (unsigned int i = 0; i < 16; i++)
+		CHECK_INT(hascall_post(h, SYS_read,
+				       (uint64_t[6]){ (uint64_t)fds[0], (uintptr_t)&bytes[i], 1 }, 0,
+				       0, NULL),
+			  0);
+	/* All 16 block; this one gets through all the same. */
+	CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	CHECK_INT(ret, getppid());
+	hascall_get_stats(h, &stats);
+	CHECK(stats.blocked > 0);
+	CHECK(stats.workers_peak > 2);
+	close(fds[1]); /* end of file for all */
+	reap_until_none_is_left(h);
+	close(fds[0]);
+	hascall_close(h);
+}
+
+/* Short calls one after the other must not be taken for a blocked pool. */
+static void pool_does_not_grow_for_calls_that_run(void)
+{
+	struct hascall *h = open_with(&(struct hascall_options){ .parallel = 1 });
+
+	for (unsigned int i = 0; i < 5000; i++) {
+		int64_t ret;
+		uint64_t ticket;
+
+		CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
+		CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	}
+	CHECK_INT(workers_peak(h), 1);
+	hascall_close(h);
+}
+
+static void idle_workers_end_but_for_one(void)
+{
+	const struct timespec t = { .tv_nsec = 20000000 };
+	struct hascall *h = open_with(&(struct hascall_options){ .idle_ms = 20 });
+	int64_t ret;
+	uint64_t ticket;
+
+	for (unsigned int round = 0; round < 2; round++) {
+		post_sleeps(h, 8, &t);
+		reap_until_none_is_left(h);
+		CHECK(workers_peak(h) > 1);
+		while (workers(h) > 1)
+			usleep(5000);
+		usleep(50000);
+		CHECK_INT(workers(h), 1);
+		CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
+		CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	}
+	hascall_close(h);
+}
+
+static volatile sig_atomic_t signals_taken_elsewhere;
+static pid_t main_thread;
+
+static void on_signal(int number)
+{
+	(void)number;
+	if (gettid() != main_thread)
+		signals_taken_elsewhere = 1;
+}
+
+static void workers_take_no_signals_of_the_application(void)
+{
+	const struct timespec t = { .tv_nsec = 5000000 };
+	struct hascall *h = open_with(&(struct hascall_options){ 0 });
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	main_thread = gettid();
+	CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		post_sleeps(h, 8, &t);
+		CHECK_INT(kill(getpid(), SIGUSR1), 0);
+		reap_until_none_is_left(h); /* no sleep gives -EINTR: must_be_zero() checks */
+	}
+	CHECK(!signals_taken_elsewhere);
+	hascall_close(h);
+}
+
+/* glibc makes setuid() of one thread that of all, by a signal of its own. */
+static void setuid_reaches_idle_and_running_workers(void)
+{
+	const struct timespec t = { .tv_nsec = 30000000 };
+	struct hascall *h = open_with(&(struct hascall_options){ 0 });
+
+	post_sleeps(h, 4, &t);
+	usleep(5000);
+	CHECK_INT(setuid(getuid()), 0); /* hangs if a worker blocks that signal */
+	while (hascall_in_flight(h) > 0)
+		hascall_reap(h, any_result, NULL);
+	hascall_close(h);
+}
+
+/* What one area sees: results in any order, all of them, for all ways to wait. */
+static void drive(struct hascall *h, uint32_t seed, unsigned int calls)
+{
+	const struct timespec t = { .tv_nsec = 100000 };
+	unsigned int posted = 0;
+
+	while (posted < calls || hascall_in_flight(h) > 0) {
+		uint64_t ticket;
+		int64_t ret;
+
+		seed = seed * 1664525u + 1013904223u;
+		if (posted < calls) {
+			uint32_t num = seed >> 28 == 0 ? SYS_nanosleep : SYS_sync_file_range;
+			int r = hascall_post(h, num, (uint64_t[6]){ (uintptr_t)&t }, num,
+					     seed >> 9 & HASCALL_MORE, &ticket);
+
+			CHECK(r == 0 || r == -EAGAIN);
+			posted += r == 0;
+			if (r == 0 && (seed >> 12) % 4 == 0) {
+				r = hascall_wait(h, ticket, -1, seed >> 16 & HASCALL_HELP, &ret);
+				CHECK_INT(r, 0);
+				continue;
+			}
+			if (r == 0 && (seed >> 12) % 16 == 1) {
+				r = hascall_recall(h, ticket);
+				CHECK(r == 0 || r == -EAGAIN);
+			}
+			if (r == 0)
+				continue;
+		}
+		if (hascall_in_flight(h) > 0) {
+			CHECK_INT(hascall_wait_any(h, -1), 0);
+			hascall_reap(h, any_result, NULL);
+		}
+	}
+}
+
+static void *drive_own_area(void *arg)
+{
+	struct hascall *h = open_with(&(struct hascall_options){
+		.entries = 16, .workers_max = 6, .idle_ms = 1 });
+
+	drive(h, *(const uint32_t *)arg, test_sanitized ? 3000 : 30000);
+	hascall_close(h);
+	return NULL;
+}
+
+static void two_callers_with_an_area_each_lose_no_call(void)
+{
+	uint32_t seeds[2] = { 1, 77 };
+	pthread_t thread[2];
+
+	for (unsigned int i = 0; i < 2; i++)
+		CHECK_INT(pthread_create(&thread[i], NULL, drive_own_area, &seeds[i]), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		CHECK_INT(pthread_join(thread[i], NULL), 0);
+}
+
+/* One area used by two threads in turn, under a lock of theirs. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+static void *drive_in_turn(void *arg)
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		pthread_mutex_lock(&turn);
+		drive(arg, i, test_sanitized ? 50 : 500);
+		pthread_mutex_unlock(&turn);
+	}
+	return NULL;
+}
+
+static void area_can_pass_from_thread_to_thread(void)
+{
+	struct hascall *h = open_with(&(struct hascall_options){ .entries = 8 });
+	pthread_t thread;
+
+	CHECK_INT(pthread_create(&thread, NULL, drive_in_turn, h), 0);
+	drive_in_turn(h);
+	CHECK_INT(pthread_join(thread, NULL), 0);
+	hascall_close(h);
+}
+
+static void areas_open_and_close_many_times(void)
+{
+	const struct timespec t = { .tv_nsec = 100000 };
+
+	for (unsigned int i = 0; i < 200; i++) {
+		struct hascall *h = open_with(&(struct hascall_options){ .entries = 8 });
+
+		post_sleeps(h, i % 9, &t);
+		hascall_close(h);
+	}
+}
+
+static const struct test tests[] = {
+	TEST(pool_grows_for_calls_known_to_wait),
+	TEST(pool_grows_until_every_waiting_call_is_begun),
+	TEST(pool_does_not_grow_over_its_limit),
+	TEST(pool_grows_when_workers_are_found_blocked),
+	TEST(pool_does_not_grow_for_calls_that_run),
+	TEST(idle_workers_end_but_for_one),
+	TEST(workers_take_no_signals_of_the_application),
+	TEST(setuid_reaches_idle_and_running_workers),
+	TEST_LONG(two_callers_with_an_area_each_lose_no_call, 30),
+	TEST_LONG(area_can_pass_from_thread_to_thread, 30),
+	TEST(areas_open_and_close_many_times),
+};
+TEST_MAIN(tests)
