@@ -62,7 +62,7 @@ static int options_complete(struct hascall_options *o)
 	if (o->workers_max == 0)
 		o->workers_max = WORKERS_DEFAULT;
 	if (o->parallel == 0)
-		o->parallel = processors();
+		o->parallel = processors() > 1 ? processors() - 1 : 1;
 	if (o->idle_ms == 0)
 		o->idle_ms = IDLE_MS_DEFAULT;
 	return 0;
@@ -381,7 +381,8 @@ static int64_t time_left(int64_t deadline)
 }
 
 /* The result often comes soon; not worth it on one processor. */
-static void wait_spin(const struct hascall *h, uint32_t entry)
+static void wait_spin(const struct hascall *h, bool (*there)(const struct hascall *, uint32_t),
+		      uint32_t entry)
 {
 	int64_t end;
 
@@ -390,11 +391,20 @@ static void wait_spin(const struct hascall *h, uint32_t entry)
 	end = now_ns() + POOL_SPIN_NS;
 	do {
 		for (unsigned int i = 0; i < 16; i++) {
-			if (slot_state(&h->entry[entry]) == SYSCALL_COMPLETED)
+			if (there(h, entry))
 				return;
 			__builtin_ia32_pause();
 		}
 	} while (now_ns() < end);
+}
+
+static bool any_done_bit(const struct hascall *h, uint32_t unused)
+{
+	(void)unused;
+	for (uint32_t word = 0; word < h->done_words; word++)
+		if (__atomic_load_n(&h->done[word], __ATOMIC_RELAXED))
+			return true;
+	return false;
 }
 
 int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_t flags,
@@ -414,7 +424,8 @@ int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_
 	if (r != -EAGAIN)
 		return r;
 	kick_if_due(h);
-	wait_spin(h, (uint32_t)entry);
+	if (timeout_ns != 0)
+		wait_spin(h, completed, (uint32_t)entry);
 	while ((r = take(h, (uint32_t)entry, ret_result)) == -EAGAIN) {
 		int64_t left = time_left(deadline);
 		uint32_t word;
@@ -469,6 +480,8 @@ int hascall_wait_any(struct hascall *h, int64_t timeout_ns)
 	if (hascall_in_flight(h) == 0)
 		return -ENOENT;
 	kick_if_due(h);
+	if (timeout_ns != 0)
+		wait_spin(h, any_done_bit, 0);
 	while (!any_completed(h)) {
 		int64_t left = time_left(deadline);
 

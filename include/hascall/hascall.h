@@ -43,7 +43,7 @@ struct hascall;
 
 enum hascall_option_flags {
 	HASCALL_USE_EVENTFD = 1u << 0, /* `eventfd` below is valid */
-	HASCALL_NO_SPIN = 1u << 1,     /* sleep at once when there is nothing to do */
+	HASCALL_NO_SPIN = 1u << 1,     /* workers and waits sleep at once, not after 10 us */
 };
 
 /* Set size to sizeof(struct hascall_options), and what you do not care for to 0. */
@@ -52,7 +52,8 @@ struct hascall_options {
 	uint32_t flags;
 	uint32_t entries;     /* 0: 64 */
 	uint32_t workers_max; /* 0: 64 */
-	uint32_t parallel;    /* workers that run at a time while none is blocked; 0: processors */
+	/* Workers that run at a time while none is blocked. 0: all processors but the caller's. */
+	uint32_t parallel;
 	uint32_t idle_ms;     /* a worker idle that long ends, the last one stays; 0: 5000 */
 	/*
 	 * Called by a worker after each completion, once the result can be reaped.
