@@ -18,7 +18,7 @@ test: ## build, and run all tests
 bench: ## measure, against the host and against other sandboxes
 	@tools/setup build test bench
 	@tools/ci build
-	@bench/run
+	@tools/bench
 
 asan: ## tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/setup build test
