@@ -22,7 +22,7 @@ check() {
 	mkdir "$work/run"
 	cd "$work/run" || exit 2
 	if spin ${2:+-D"$2"} -a "$here/$1" >spin.log 2>&1 &&
-	   ${CC:-cc} -O1 -DSAFETY -DNOREDUCE -o pan pan.c >cc.log 2>&1 &&
+	   ${CC:-cc} -O1 -DSAFETY -o pan pan.c >cc.log 2>&1 &&
 	   ./pan -m100000 >pan.log 2>&1; then
 		if ! grep -q 'errors: ' pan.log || grep -q 'max search depth' pan.log; then
 			echo "broken run"
@@ -53,7 +53,7 @@ expect() {
 	fi
 }
 
-[ $# -gt 0 ] || set -- claim_recall.pml sleep_post.pml
+[ $# -gt 0 ] || set -- claim_recall.pml sleep_post.pml pool.pml
 for model in "$@"; do
 	expect "$model" "" holds
 	# shellcheck disable=SC2013 # words are wanted
