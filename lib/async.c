@@ -110,7 +110,7 @@ int async_syscall_ring(int number, uint32_t calls)
 
 /* Visit every entry once. How many were executed, -ESHUTDOWN (END), -EPROTO. */
 static inline __attribute__((always_inline)) int64_t visit_all(const struct async_area *a,
-							      uint32_t *cursor)
+							       uint32_t *cursor)
 {
 	int64_t executed = 0;
 

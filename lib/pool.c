@@ -53,7 +53,8 @@ static int pick(struct worker *w, uint32_t *ret_entry, struct slot_call *ret_cal
 			continue;
 		}
 		entry = block * AREA_HINT_ENTRIES + (uint32_t)found;
-		r = slot_claim(&h->entry[entry], ret_call);
+		/* A stray write of the application's can set any bit, any state. */
+		r = entry < h->entry_count ? slot_claim(&h->entry[entry], ret_call) : -EPROTO;
 		if (r == -ESHUTDOWN)
 			area_mark_posted(&h->hint[block], (uint32_t)found); /* for the others */
 		if (r == -EPROTO)

@@ -68,7 +68,7 @@ struct worker {
 	clockid_t cpu_clock;
 	struct hascall *h;
 	/* pool lock */
-	uint32_t wake; /* futex: 1 = taken off the idle list by a waker */
+	uint32_t wake;	       /* futex: 1 = taken off the idle list by a waker */
 	struct list node;      /* in workers, or in gone */
 	struct list idle_node; /* in idle */
 	pthread_t thread;
@@ -127,7 +127,7 @@ struct hascall {
 	uint32_t broken; /* an entry had an impossible state */
 	uint32_t caller_cpu;
 	uint32_t attention __attribute__((aligned(POOL_LINE)));
-	uint32_t any_rings; /* futex of hascall_wait_any() */
+	uint32_t any_rings;				    /* futex of hascall_wait_any() */
 	uint32_t watch __attribute__((aligned(POOL_LINE))); /* enum watch_level; futex */
 
 	/* lock */

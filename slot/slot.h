@@ -159,8 +159,8 @@ MUST_USE static inline int slot_claim(struct syscall_info *e, struct slot_call *
  * Executor: give back an entry it claimed. 0, and *ret_must_wake tells whether a
  * thread sleeps on e->state; -EPROTO if the caller changed the entry meanwhile.
  */
-MUST_USE static inline int slot_complete(struct syscall_info *e, int64_t ret,
-					 uint32_t reply_flags, bool *ret_must_wake)
+MUST_USE static inline int slot_complete(struct syscall_info *e, int64_t ret, uint32_t reply_flags,
+					 bool *ret_must_wake)
 {
 	uint32_t word;
 

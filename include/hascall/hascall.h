@@ -54,7 +54,7 @@ struct hascall_options {
 	uint32_t workers_max; /* 0: 64 */
 	/* Workers that run at a time while none is blocked. 0: all processors but the caller's. */
 	uint32_t parallel;
-	uint32_t idle_ms;     /* a worker idle that long ends, the last one stays; 0: 5000 */
+	uint32_t idle_ms; /* a worker idle that long ends, the last one stays; 0: 5000 */
 	/*
 	 * Called by a worker after each completion, once the result can be reaped.
 	 * It must not block and must not use the area: ring your own bell.

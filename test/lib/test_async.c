@@ -165,11 +165,8 @@ static void areas_are_limited_and_numbers_used_again(void)
 }
 
 static const struct test tests[] = {
-	TEST(posts_with_a_ring_are_served),
-	TEST(posts_without_a_ring_are_served_by_timer),
-	TEST(end_lets_a_running_call_complete),
-	TEST(impossible_state_ends_the_executor),
-	TEST(wrong_arrays_and_numbers_are_refused),
-	TEST(areas_are_limited_and_numbers_used_again),
+	TEST(posts_with_a_ring_are_served),	    TEST(posts_without_a_ring_are_served_by_timer),
+	TEST(end_lets_a_running_call_complete),	    TEST(impossible_state_ends_the_executor),
+	TEST(wrong_arrays_and_numbers_are_refused), TEST(areas_are_limited_and_numbers_used_again),
 };
 TEST_MAIN(tests)

@@ -3,6 +3,7 @@
  * recall, close, options, eventfd, notify, fork.
  */
 #include "hascall/hascall.h"
+#include "lib/pool.h"
 #include "test/harness.h"
 
 #include <errno.h>
@@ -346,6 +347,33 @@ static void wrong_flags_and_tickets_are_refused(void)
 	hascall_close(h);
 }
 
+/* Looks inside: there is no other way to damage an area on purpose. */
+static void damaged_entries_end_the_area_and_not_the_process(void)
+{
+	struct hascall *h = open_with(70, 0);
+	int64_t ret = 0;
+	uint64_t ticket;
+
+	__atomic_store_n(&h->hint[0].posted[3], UINT64_MAX,
+			 __ATOMIC_RELAXED); /* entries that do not exist */
+	ticket = post(h, SYS_getpid, 0, 0);
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	while (__atomic_load_n(&h->hint[0].posted[3], __ATOMIC_RELAXED))
+		sched_yield();
+	usleep(1000);
+	CHECK_INT(hascall_post(h, SYS_getpid, none, 0, 0, NULL), -EPROTO);
+	hascall_close(h);
+
+	h = open_with(2, 0);
+	ticket = post(h, SYS_pause, 0, 0);
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		__atomic_store_n(&h->entry[i].state, 0xbad, __ATOMIC_RELAXED);
+	CHECK_INT(hascall_post(h, SYS_getpid, none, 0, 0, NULL), -EPROTO);
+	CHECK_INT(hascall_wait_any(h, -1), -ENOENT);
+	hascall_close(h);
+}
+
 static void eventfd_is_readable_while_there_is_something_to_reap(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -363,8 +391,7 @@ static void eventfd_is_readable_while_there_is_something_to_reap(void)
 	CHECK_INT(hascall_open(&h, &options), 0);
 	CHECK_INT(poll(&p, 1, 0), 0);
 	while (seen.count < 2000) {
-		while (posted < 2000 &&
-		       hascall_post(h, SYS_getpid, none, 0, 0, NULL) == 0)
+		while (posted < 2000 && hascall_post(h, SYS_getpid, none, 0, 0, NULL) == 0)
 			posted++;
 		CHECK_INT(poll(&p, 1, -1), 1);
 		hascall_reap(h, note, &seen);
@@ -481,6 +508,7 @@ static const struct test tests[] = {
 	TEST(close_with_results_nobody_took_is_clean),
 	TEST(bad_options_are_refused),
 	TEST(wrong_flags_and_tickets_are_refused),
+	TEST(damaged_entries_end_the_area_and_not_the_process),
 	TEST(eventfd_is_readable_while_there_is_something_to_reap),
 	TEST(notify_comes_once_for_each_completion),
 	TEST(forked_child_has_no_calls_and_the_parent_goes_on),

@@ -100,8 +100,8 @@ static void pool_grows_until_every_waiting_call_is_begun(void)
 	CHECK_INT(pipe(fds), 0);
 	p.fd = fds[0];
 	for (unsigned int i = 0; i < CALLS; i++)
-		CHECK_INT(hascall_post(h, SYS_poll, (uint64_t[6]){ (uintptr_t)&p, 1, UINT64_MAX }, 0,
-				       0, NULL),
+		CHECK_INT(hascall_post(h, SYS_poll, (uint64_t[6]){ (uintptr_t)&p, 1, UINT64_MAX },
+				       0, 0, NULL),
 			  0);
 	while (workers(h) < CALLS)
 		usleep(1000);
@@ -140,8 +140,8 @@ static void pool_grows_when_workers_are_found_blocked(void)
 	CHECK_INT(pipe(fds), 0);
 	for (unsigned int i = 0; i < 16; i++)
 		CHECK_INT(hascall_post(h, SYS_read,
-				       (uint64_t[6]){ (uint64_t)fds[0], (uintptr_t)&bytes[i], 1 }, 0,
-				       0, NULL),
+				       (uint64_t[6]){ (uint64_t)fds[0], (uintptr_t)&bytes[i], 1 },
+				       0, 0, NULL),
 			  0);
 	/* All 16 block; this one gets through all the same. */
 	CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
@@ -273,8 +273,8 @@ static void drive(struct hascall *h, uint32_t seed, unsigned int calls)
 
 static void *drive_own_area(void *arg)
 {
-	struct hascall *h = open_with(&(struct hascall_options){
-		.entries = 16, .workers_max = 6, .idle_ms = 1 });
+	struct hascall *h = open_with(
+		&(struct hascall_options){ .entries = 16, .workers_max = 6, .idle_ms = 1 });
 
 	drive(h, *(const uint32_t *)arg, test_sanitized ? 3000 : 30000);
 	hascall_close(h);

@@ -160,8 +160,8 @@ static void suffer(struct shared *s)
 			all_hints(s);
 	}
 	fprintf(stderr, "# 0: %llu, -EAGAIN: %llu, -ESHUTDOWN: %llu, -EPROTO: %llu\n",
-		(unsigned long long)t.fine, (unsigned long long)t.again,
-		(unsigned long long)t.end, (unsigned long long)t.protocol);
+		(unsigned long long)t.fine, (unsigned long long)t.again, (unsigned long long)t.end,
+		(unsigned long long)t.protocol);
 	CHECK(t.fine > 0 && t.again > 0 && t.end > 0 && t.protocol > 0);
 }
 
@@ -213,8 +213,9 @@ static void claimed_call_does_not_change_under_the_executor(void)
 
 static void entry_changed_during_the_call_is_a_protocol_error(void)
 {
-	static const uint32_t words[] = { SYSCALL_NONE, SYSCALL_HASCALL, SYSCALL_COMPLETED,
-					  SYSCALL_END, 0xff, 0xdeadbeef };
+	static const uint32_t words[] = {
+		SYSCALL_NONE, SYSCALL_HASCALL, SYSCALL_COMPLETED, SYSCALL_END, 0xff, 0xdeadbeef
+	};
 	const uint64_t args[6] = { 0 };
 
 	for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
