@@ -5,8 +5,8 @@
  * do_syscall.h - the one place that executes a call for somebody. Layer: lib.
  *
  * Always inline: a system call made between a call and its return costs 40 %
- * more than the same instruction in the loop of its caller (measured with gcc
- * 12 on a Zen 4 with return-predictor mitigations; doc of lib/).
+ * more than the same instruction in the loop of its caller (getppid: 167 ns against
+ * 120 ns; gcc 12, Zen 4, with the kernel's mitigations for return prediction).
  *
  * Thread   any.
  */
