@@ -59,9 +59,14 @@ struct vfs_dirent {
 };
 typedef int vfs_emit_fn(void *ctx, const struct vfs_dirent *entry);
 
+struct vfs_bytes {
+	const void *data;
+	size_t size;
+};
+
 /* A host descriptor that holds the data of a file, for mmap by a client. */
 struct vfs_mapping {
-	int host_fd;	    /* borrowed: valid while the inode is referenced */
+	int host_fd;	    /* borrowed: valid at least until the caller yields; dup what must last */
 	bool writable;	    /* host_fd may be given to the client for shared writing */
 	uint64_t version;   /* same value: same content identity (key of the client's descriptor cache) */
 	uint64_t file_size; /* bytes, now */
@@ -77,7 +82,12 @@ struct inode_ops {
 	int (*lookup)(struct inode *dir, const char *name, size_t len, struct inode **ret);
 	int (*getattr)(struct inode *inode, struct vfs_attr *ret);
 	int (*setattr)(struct inode *inode, const struct vfs_attr *attr, unsigned int set);
-	/* Make a regular file, directory, fifo, socket or device node; attr: mode, uid, gid, rdev. */
+	/* 1 or 0: is there such a name? Cheaper than lookup; missing: lookup is asked. */
+	int (*has_name)(struct inode *dir, const char *name, size_t len);
+	/*
+	 * Make a regular file, directory, fifo, socket or device node; attr: mode, uid, gid, rdev.
+	 * name NULL: an unnamed file (nlink 0) that link() may name later (O_TMPFILE, copy-up).
+	 */
 	int (*create)(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
 		      struct inode **ret);
 	int (*symlink)(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
@@ -92,6 +102,8 @@ struct inode_ops {
 	/* Emit names from *cursor on (0: the first; "." and ".." come from the file layer). */
 	int (*readdir)(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx);
 	int (*readlink)(struct inode *inode, char *buf, size_t size); /* length, not terminated */
+	/* The text itself, NUL-terminated, borrowed while the inode is referenced; missing: readlink. */
+	int (*link_text)(struct inode *inode, const char **ret);
 	/* A link that is not a text (/proc/self/fd/N): gives the dentry itself. */
 	int (*follow)(struct inode *inode, const struct vfs *view, struct dentry **ret);
 	ssize_t (*read)(struct inode *inode, void *buf, size_t size, uint64_t offset);
@@ -132,6 +144,12 @@ struct inode {
 	uint32_t type; /* S_IFMT part of the mode; never changes */
 	uint64_t ino;
 	uint64_t rdev;
+	/*
+	 * What permission checks read. A file system that sets has_perm keeps the three
+	 * current (a walk then costs no call of it); the others are asked by getattr.
+	 */
+	uint32_t mode, uid, gid;
+	bool has_perm;
 	struct list locks;    /* fcntl/flock records: file/lock.c */
 	void *file_state;     /* what file/ keeps with an inode (fifo, socket); file/ frees it by the hook below */
 	void (*file_state_free)(void *file_state);
@@ -142,6 +160,7 @@ struct inode {
 void inode_init(struct inode *inode, const struct inode_ops *ops, struct vfs_fs *fs, uint32_t type);
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode); /* NULL is fine */
+uint64_t inode_count(void);	     /* census: inodes of all file systems */
 
 /* ---- a process's view: who looks, from where. Embedded in proc's fs context. */
 struct vfs_cred {
@@ -174,6 +193,19 @@ struct inode *dentry_inode(const struct dentry *d); /* borrowed; never NULL for 
 /* Absolute path as seen from view->root; " (deleted)" appended if unlinked. Length or -ENAMETOOLONG/-ERANGE. */
 int dentry_path(const struct vfs *view, struct dentry *d, char *buf, size_t size);
 bool dentry_unlinked(const struct dentry *d);
+/* The directory that ".." means for this view; borrowed. `d` itself at the view's root. */
+struct dentry *dentry_parent(const struct vfs *view, struct dentry *d);
+/* The last name of the path, "/" for a root; borrowed until the next yield. */
+const char *dentry_name(const struct dentry *d, size_t *ret_len);
+
+/* What the dentry cache did; tests count with it. */
+struct dentry_stats {
+	uint64_t dentries, unused; /* now */
+	uint64_t finds, probes;	   /* names asked of the cache, dentries compared for them */
+	uint64_t lookups;	   /* names asked of a file system */
+	uint64_t evicted;
+};
+void dentry_stats_get(struct dentry_stats *ret);
 
 /* ---- operations by path; each checks permissions of view->cred. */
 struct vfs_open {
@@ -216,6 +248,31 @@ MUST_USE ssize_t vfs_read(struct inode *inode, void *buf, size_t size, uint64_t 
 MUST_USE ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, uint64_t offset) MAY_YIELD;
 MUST_USE int vfs_readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 MUST_USE int vfs_map(struct inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
+
+/* A write or truncate by `cred` takes the set-user-id and set-group-id bits away (unless privileged). */
+MUST_USE int vfs_remove_privs(const struct vfs_cred *cred, struct inode *inode) MAY_YIELD;
+/* Names from *cursor on; checks nothing but the type (the descriptor was opened for reading). */
+MUST_USE int vfs_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx) MAY_YIELD;
+/* fallocate(2) after the descriptor's checks; long ranges are done in steps with yields between. */
+MUST_USE int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size) MAY_YIELD;
+MUST_USE int64_t vfs_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
+MUST_USE int vfs_sync(struct inode *inode, bool data_only) MAY_YIELD;
+MUST_USE int vfs_statfs(struct inode *inode, struct vfs_statfs *ret) MAY_YIELD;
+
+/* xattr(7): size 0 asks for the size. */
+#define VFS_XATTR_NAME_MAX 255u
+#define VFS_XATTR_SIZE_MAX 65536u
+MUST_USE ssize_t vfs_getxattr(const struct vfs_cred *cred, struct inode *inode, const char *name,
+			      void *buf, size_t size) MAY_YIELD;
+MUST_USE int vfs_setxattr(const struct vfs_cred *cred, struct inode *inode, const char *name,
+			  const struct vfs_bytes *value, int flags) MAY_YIELD;
+MUST_USE ssize_t vfs_listxattr(const struct vfs_cred *cred, struct inode *inode, char *buf,
+			       size_t size) MAY_YIELD;
+MUST_USE int vfs_removexattr(const struct vfs_cred *cred, struct inode *inode,
+			     const char *name) MAY_YIELD;
+
+/* The time that goes into inodes. */
+struct timespec vfs_now(void);
 
 /* ---- mounts. */
 MUST_USE int vfs_mount(struct dentry *on, struct inode *root_of_fs, const char *source); /* takes a reference */

@@ -1,0 +1,123 @@
+#include "vfs/overlay/overlay.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#define UPPER_PART (UINT64_C(1) << 62) /* cursors of names that only the upper has */
+
+struct merge {
+	struct ovl_inode *dir;
+	vfs_emit_fn *emit;
+	void *ctx;
+	bool stopped;
+	int error;
+};
+
+/*
+ * What a lower name shows: its own entry, the upper's in its place, or nothing.
+ * 1: emit, 0: hidden, -errno.
+ */
+static int see_lower(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
+{
+	struct inode *upper, *merged;
+	int r = ovl_in_upper(m->dir, entry->name, entry->name_len, &upper);
+
+	if (r < 0 || !upper)
+		return r < 0 ? r : 1;
+	if (is_whiteout(upper)) {
+		r = 0;
+	} else if (!S_ISDIR(upper->type)) {
+		entry->ino = ovl_number(ovl_fs_of(m->dir), upper);
+		entry->type = upper->type >> 12;
+		r = 1;
+	} else {
+		/* Merged, opaque or moved here: the lookup knows. */
+		r = ovl_lookup(&m->dir->inode, entry->name, entry->name_len, &merged);
+		if (r == 0) {
+			entry->ino = merged->ino;
+			entry->type = DT_DIR;
+			inode_put(merged);
+			r = 1;
+		}
+	}
+	inode_put(upper);
+	return r;
+}
+
+static int emit_lower(void *ctx, const struct vfs_dirent *found) MAY_YIELD
+{
+	struct merge *m = ctx;
+	struct vfs_dirent entry = *found;
+	int r = see_lower(m, &entry);
+
+	if (r < 0)
+		m->error = r;
+	if (r > 0)
+		m->stopped = m->emit(m->ctx, &entry);
+	return r < 0 || m->stopped;
+}
+
+/* 1: only the upper has it, 0: a whiteout, or emitted with the lower names. */
+static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
+{
+	struct inode *upper, *merged;
+	int r = ovl_in_lower(m->dir, entry->name, entry->name_len);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = ovl_in_upper(m->dir, entry->name, entry->name_len, &upper);
+	if (r < 0 || !upper)
+		return r;
+	r = !is_whiteout(upper);
+	entry->ino = ovl_number(ovl_fs_of(m->dir), upper);
+	/* A directory that was moved here keeps the number it had in the lower. */
+	if (r && S_ISDIR(upper->type) && ovl_fs_of(m->dir)->lower) {
+		r = ovl_lookup(&m->dir->inode, entry->name, entry->name_len, &merged);
+		if (r == 0) {
+			entry->ino = merged->ino;
+			inode_put(merged);
+			r = 1;
+		}
+	}
+	inode_put(upper);
+	return r;
+}
+
+static int emit_upper(void *ctx, const struct vfs_dirent *found) MAY_YIELD
+{
+	struct merge *m = ctx;
+	struct vfs_dirent entry = *found;
+	int r = see_upper(m, &entry);
+
+	entry.next |= UPPER_PART;
+	if (r < 0)
+		m->error = r;
+	if (r > 0)
+		m->stopped = m->emit(m->ctx, &entry);
+	return r < 0 || m->stopped;
+}
+
+int ovl_readdir(struct inode *inode, uint64_t *cursor, vfs_emit_fn *emit, void *ctx)
+{
+	struct ovl_inode *dir = ovl_of(inode);
+	struct merge m = { dir, emit, ctx, false, 0 };
+	uint64_t at = *cursor;
+	int r = 0;
+
+	if (dir->gone)
+		return 0;
+	if (at < UPPER_PART && dir->lower) {
+		r = dir->lower->ops->readdir(dir->lower, &at, emit_lower, &m);
+		*cursor = at;
+		if (r < 0 || m.error < 0)
+			return r < 0 ? r : m.error;
+		if (m.stopped)
+			return 0;
+	}
+	if (!dir->upper)
+		return 0;
+	at = *cursor < UPPER_PART ? 0 : *cursor & ~UPPER_PART;
+	r = dir->upper->ops->readdir(dir->upper, &at, emit_upper, &m);
+	*cursor = at | UPPER_PART;
+	return r < 0 ? r : m.error;
+}

@@ -1,0 +1,126 @@
+#include "vfs/perm.h"
+
+#include "vfs/dentry.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+int inode_perm(struct inode *inode, struct perm *ret)
+{
+	struct vfs_attr attr;
+	int r;
+
+	if (inode->has_perm) {
+		*ret = (struct perm){ inode->mode, inode->uid, inode->gid };
+		return 0;
+	}
+	r = inode->ops->getattr(inode, &attr);
+	if (r < 0)
+		return r;
+	*ret = (struct perm){ attr.mode, attr.uid, attr.gid };
+	return 0;
+}
+
+bool cred_in_group(const struct vfs_cred *cred, uint32_t gid)
+{
+	if (cred->fsgid == gid)
+		return true;
+	for (uint32_t i = 0; i < cred->group_count; i++)
+		if (cred->groups[i] == gid)
+			return true;
+	return false;
+}
+
+int vfs_permission(const struct vfs_cred *cred, struct inode *inode, unsigned int may)
+{
+	struct perm perm;
+	uint32_t granted;
+	int r;
+
+	if ((may & VFS_MAY_WRITE) && inode->fs->read_only &&
+	    (S_ISREG(inode->type) || S_ISDIR(inode->type) || S_ISLNK(inode->type)))
+		return -EROFS;
+	if (cred->privileged && (!(may & VFS_MAY_EXEC) || S_ISDIR(inode->type)))
+		return 0;
+	r = inode_perm(inode, &perm);
+	if (r < 0)
+		return r;
+	if (cred->privileged) /* even root runs only what somebody may run */
+		return perm.mode & 0111 ? 0 : -EACCES;
+	if (cred->fsuid == perm.uid)
+		granted = perm.mode >> 6;
+	else if (cred_in_group(cred, perm.gid))
+		granted = perm.mode >> 3;
+	else
+		granted = perm.mode;
+	return may & ~(granted & 7u) ? -EACCES : 0;
+}
+
+int may_change(const struct vfs_cred *cred, struct dentry *dir)
+{
+	if (dentry_unlinked(dir))
+		return -ENOENT;
+	return vfs_permission(cred, dir->inode, VFS_MAY_WRITE | VFS_MAY_EXEC);
+}
+
+/* In a sticky directory only the owner of the file or of the directory removes a name. */
+static int check_sticky(const struct vfs_cred *cred, struct inode *dir, struct inode *victim)
+	MAY_YIELD
+{
+	struct perm dir_perm, perm;
+	int r;
+
+	if (cred->privileged)
+		return 0;
+	r = inode_perm(dir, &dir_perm);
+	if (r < 0 || !(dir_perm.mode & S_ISVTX) || dir_perm.uid == cred->fsuid)
+		return r;
+	r = inode_perm(victim, &perm);
+	if (r < 0)
+		return r;
+	return perm.uid == cred->fsuid ? 0 : -EPERM;
+}
+
+int may_remove(const struct vfs_cred *cred, struct dentry *dir, struct dentry *victim,
+	       bool as_directory)
+{
+	int r = vfs_permission(cred, dir->inode, VFS_MAY_WRITE | VFS_MAY_EXEC);
+
+	if (r < 0)
+		return r;
+	r = check_sticky(cred, dir->inode, victim->inode);
+	if (r < 0)
+		return r;
+	if (as_directory && !dentry_is(victim, S_IFDIR))
+		return -ENOTDIR;
+	if (!as_directory && dentry_is(victim, S_IFDIR))
+		return -EISDIR;
+	return dentry_unlinked(dir) ? -ENOENT : 0;
+}
+
+int may_follow_link(const struct vfs_cred *cred, struct inode *dir, struct inode *link)
+{
+	const uint32_t shared = S_ISVTX | S_IWOTH;
+	struct perm dir_perm, perm;
+	int r = inode_perm(dir, &dir_perm);
+
+	if (r < 0 || (dir_perm.mode & shared) != shared)
+		return r;
+	r = inode_perm(link, &perm);
+	if (r < 0)
+		return r;
+	return perm.uid == cred->fsuid || perm.uid == dir_perm.uid ? 0 : -EACCES;
+}
+
+int may_hard_link(const struct vfs_cred *cred, struct inode *inode)
+{
+	struct perm perm;
+	int r = inode_perm(inode, &perm);
+
+	if (r < 0 || cred_owns(cred, perm.uid))
+		return r;
+	if (!S_ISREG(inode->type) || (perm.mode & S_ISUID) ||
+	    (perm.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		return -EPERM;
+	return vfs_permission(cred, inode, VFS_MAY_READ | VFS_MAY_WRITE) < 0 ? -EPERM : 0;
+}
