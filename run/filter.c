@@ -139,6 +139,18 @@ static void allow_clone(struct program *p)
 	allow_if_masked(p, SYS_clone, 0, ~thread_may, thread);
 }
 
+/* A process may ask to die with the manager; it may not take that back. */
+static void allow_death_signal(struct program *p)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 6, SYS_prctl);
+	load(p, low(0));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, PR_SET_PDEATHSIG);
+	load(p, low(1));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SIGKILL);
+	verdict(p, SECCOMP_RET_ALLOW);
+	load_number(p);
+}
+
 static void rules_from_the_gate(struct program *p)
 {
 	static const uint32_t plain[] = {
@@ -154,7 +166,7 @@ static void rules_from_the_gate(struct program *p)
 	allow_if_equal(p, SYS_prlimit64, 0, 0);
 	allow_if_equal(p, SYS_sched_setaffinity, 0, 0);
 	allow_if_masked(p, SYS_arch_prctl, 0, UINT32_MAX, 0x1001);
-	allow_if_masked(p, SYS_prctl, 0, UINT32_MAX, PR_SET_PDEATHSIG);
+	allow_death_signal(p);
 	allow_if_masked(p, SYS_prctl, 0, UINT32_MAX, PR_SET_NAME);
 	allow_if_masked(p, SYS_prctl, 0, UINT32_MAX, PR_GET_NAME);
 	allow_if_masked(p, SYS_prctl, 0, UINT32_MAX, 0x53564d41 /* PR_SET_VMA */);
