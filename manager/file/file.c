@@ -37,6 +37,17 @@ uint64_t file_count(void)
 	return files.count;
 }
 
+void file_fini(void)
+{
+	if (files.count > 0)
+		fprintf(stderr, "file: %llu files are still open\n",
+			(unsigned long long)files.count);
+	assert(files.count == 0);
+	memfd_fini();
+	poll_fini();
+	file_hooks = (struct file_hooks){ 0 };
+}
+
 uint64_t file_new_id(void)
 {
 	return ++files.last_id;

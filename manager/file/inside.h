@@ -37,6 +37,8 @@ MUST_USE int chardev_open(struct dentry *d, int flags, struct file **ret) MAY_YI
 MUST_USE ssize_t dir_getdents(struct file *f, void *buf, size_t size) MAY_YIELD;
 bool dir_is(const struct file *f);
 
+void memfd_fini(void);
+void poll_fini(void);
 void epoll_forget(struct file *f);  /* its last reference went */
 void locks_forget(struct file *f);  /* drops what the description itself holds */
 void socket_collect_garbage(void);  /* sockets that only unread messages refer to */

@@ -90,6 +90,16 @@ static void places_put(struct poll_places *p, unsigned int count)
 	store = p;
 }
 
+void poll_fini(void)
+{
+	while (store) {
+		struct poll_places *p = store;
+
+		store = p->next;
+		free(p);
+	}
+}
+
 /* Ask every file; `pt` NULL: without standing in a queue. Count of those with something to tell. */
 static int look(struct poll_item *items, unsigned int count, struct poll_table *pt)
 {

@@ -46,10 +46,14 @@ void message_push(struct unix_socket *s, struct unix_message *m)
 	s->queued_size += message_size(m);
 }
 
+static struct unix_message *first_of(const struct unix_socket *s)
+{
+	return LIST_ENTRY(s->messages.next, struct unix_message, node);
+}
+
 struct unix_message *message_first(const struct unix_socket *s)
 {
-	return list_empty(&s->messages) ? NULL
-					: LIST_ENTRY(s->messages.next, struct unix_message, node);
+	return list_empty(&s->messages) ? NULL : first_of(s);
 }
 
 void messages_take(struct unix_socket *s, struct list *to)
@@ -91,8 +95,9 @@ void message_drop(struct unix_message *m)
 
 void message_pop(struct unix_socket *s)
 {
-	struct unix_message *m = message_first(s);
+	struct unix_message *m = first_of(s);
 
+	assert(!list_empty(&s->messages));
 	s->queued_size -= message_size(m);
 	list_del(&m->node);
 	message_drop(m);

@@ -36,7 +36,8 @@ static struct {
 	struct list armed;
 	struct waitq earlier; /* the service: the first of the list is another one now */
 	bool serving;
-} timers = { .armed = LIST_INIT(timers.armed), .earlier = { LIST_INIT(timers.earlier.waiters) } };
+	bool made; /* the two above are set up */
+} timers;
 
 static struct timerfd *first_armed(void)
 {
@@ -208,6 +209,11 @@ int timerfd_new(int clock, int flags, struct file **ret)
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
+	if (!timers.made) {
+		list_init(&timers.armed);
+		waitq_init(&timers.earlier);
+		timers.made = true;
+	}
 	t->clock = clock;
 	list_init(&t->armed);
 	poll_queue_init(&t->changed);
@@ -237,7 +243,7 @@ int timerfd_set(struct file *f, int flags, const struct itimerspec *value,
 {
 	struct timerfd *t = f->private_data;
 	struct itimerspec old;
-	uint64_t first, interval;
+	uint64_t first = 0, interval = 0;
 	int r = timerfd_get(f, &old);
 
 	/* Nobody sets the host's clock for us: cancel-on-set never cancels. */

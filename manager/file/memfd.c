@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memfd.c - memfd_create(2): files in a memory file system that is mounted nowhere.
+ */
+#include "file/inside.h"
+#include "vfs/dentry.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MEMFD_NAME_MAX 249u /* as Linux has it: "memfd:" and the name fit in VFS_NAME_MAX */
+
+static struct dentry *top; /* of that file system; NULL: not made yet */
+
+static int need_top(void)
+{
+	struct inode *root;
+	int r;
+
+	if (top)
+		return 0;
+	r = mem_fs_new("tmpfs", 0, 0700, &root);
+	if (r < 0)
+		return r;
+	top = dentry_new_root(root);
+	if (!top) {
+		inode_put(root);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void memfd_fini(void)
+{
+	dentry_put(top);
+	top = NULL;
+}
+
+static int make_unnamed(struct inode **ret) MAY_YIELD
+{
+	struct inode *root = dentry_inode(top);
+	struct file_caller caller;
+	struct vfs_attr attr;
+
+	file_caller_now(&caller);
+	attr = (struct vfs_attr){ .mode = S_IFREG | 0777, .uid = caller.uid, .gid = caller.gid };
+	attr.atime = vfs_now();
+	attr.mtime = attr.atime;
+	attr.ctime = attr.atime;
+	attr.btime = attr.atime;
+	return root->ops->create(root, NULL, 0, &attr, ret);
+}
+
+int memfd_file_new(const char *name, int flags, struct file **ret)
+{
+	struct inode *inode;
+	struct dentry *d;
+	int r;
+
+	/* No seals: a program that asks for them must not believe that it has them. */
+	if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) || strlen(name) > MEMFD_NAME_MAX)
+		return -EINVAL;
+	r = need_top();
+	if (r == 0)
+		r = make_unnamed(&inode);
+	if (r < 0)
+		return r;
+	d = dentry_new_tmpfile(top, inode);
+	if (!d)
+		return -ENOMEM;
+	r = regular_open(d, O_RDWR, ret);
+	dentry_put(d);
+	return r;
+}
