@@ -32,8 +32,7 @@ static inline int64_t install_file(struct request *req, struct file *f, bool clo
 }
 
 /* Two new files get descriptors, which are written to argument i as int[2]. Both files are taken over. */
-MUST_USE int64_t install_pair(struct request *req, unsigned int i, struct file *f[2],
-			      bool cloexec);
+MUST_USE int64_t install_pair(struct request *req, unsigned int i, struct file *f[2], bool cloexec);
 
 /*
  * The object of a call that takes a descriptor, a path and AT_* flags: `*ret_file` if it
@@ -44,8 +43,8 @@ struct call_object {
 	struct file *file;
 	struct dentry *dentry;
 };
-MUST_USE int request_object(const struct request *req, int32_t dir_fd, unsigned int path,
-			    int flags, struct call_object *ret) MAY_YIELD;
+MUST_USE int request_object(const struct request *req, int32_t dir_fd, unsigned int path, int flags,
+			    struct call_object *ret) MAY_YIELD;
 /* The same from a descriptor alone. */
 MUST_USE int request_object_fd(const struct request *req, unsigned int i, struct call_object *ret);
 void call_object_drop(struct call_object *object);

@@ -8,7 +8,7 @@
 #define OUT(size) 'p'
 #define INOUT(size) 'p'
 
-#define CALL(number, call, a, b, c, d, e, f)                                                   \
+#define CALL(number, call, a, b, c, d, e, f) \
 	[number] = { .fn = call_##call, .name = #call, .form = { a, b, c, d, e, f, '\0' } },
 #define SPECIAL(number, call) [number] = { .fn = call_##call, .name = #call, .form = "iiiiii" },
 static const struct call_row rows[] = {
@@ -17,7 +17,7 @@ static const struct call_row rows[] = {
 #undef CALL
 #undef SPECIAL
 
-#define ROW(number, call, text)                                                                \
+#define ROW(number, call, text) \
 	[number - RUN_FORK] = { .fn = call_##call, .name = text, .form = "iiiiii" }
 static const struct call_row own_rows[RUN_CALL_END - RUN_FORK] = {
 	ROW(RUN_FORK, run_fork, "fork"),

@@ -61,7 +61,8 @@ static void add_string(struct call_trace *line, const struct request *req, uint6
 	add(line, "\"");
 }
 
-static void add_argument(struct call_trace *line, const struct request *req, unsigned int i, char form)
+static void add_argument(struct call_trace *line, const struct request *req, unsigned int i,
+			 char form)
 {
 	uint64_t value = req->arg[i];
 

@@ -64,6 +64,7 @@ struct client {
 	unsigned char *area;
 	int area_fd;
 	int socket; /* our end; -1: none */
+	int peer;   /* the process's end, until it is sent; -1: none */
 	/* front/ marks what it must look at again: calls posted but not yet taken */
 	uint64_t pending[PROC_ENTRIES / 64];
 	struct thread *thread[PROC_ENTRIES]; /* by entry; NULL: free */
@@ -101,10 +102,11 @@ struct thread {
 	/* while SERVED */
 	struct task *task;
 	/* while not IDLE */
-	bool cancelled;	  /* the caller, or its death, wants the call cut short */
-	bool ended;	  /* exit was called, or the process is gone: freed when IDLE */
-	bool told_to_end; /* by process_end_threads() */
-	bool kick;	  /* the reply shall say that a signal was sent to the caller */
+	bool cancelled;		 /* the caller, or its death, wants the call cut short */
+	bool ended;		 /* exit was called, or the process is gone: freed when IDLE */
+	bool told_to_end;	 /* by process_end_threads() */
+	struct process *forking; /* counted: granted by RUN_FORK, RUN_FORKED not yet seen */
+	bool kick;		 /* the reply shall say that a signal was sent to the caller */
 };
 
 /* A thread with a free entry (`entry` or, if negative, any). 0, -EAGAIN, -ENOMEM. */
@@ -195,6 +197,7 @@ struct process {
 	struct process_status host_exited; /* host_dead; what the host said */
 	struct rusage usage;		   /* host_dead */
 	struct waitq host_wait;		   /* host_dead became true */
+	struct poll_queue ended;	   /* pidfds: it became ZOMBIE */
 	/* host process */
 	int pidfd;		/* -1: none yet */
 	uint64_t early_signals; /* while STARTING: bit sig - 1, sent once it is known */
@@ -210,7 +213,8 @@ struct proc_host {
 	int (*signal_thread)(struct thread *t, const siginfo_t *info);
 	/* Ask a thread to end natively, without running the program's code. */
 	void (*end_thread)(struct thread *t);
-	bool (*thread_lives)(const struct thread *t); /* as far as the host knows */
+	/* The entry is given to a new thread: whatever its last one left there is gone. */
+	void (*entry_reset)(struct client *c, uint32_t entry);
 	/* A new address space's area; its client starts unserved. */
 	int (*client_new)(struct client **ret);
 	void (*client_free)(struct client *c); /* the host process is dead, or never was */
@@ -220,6 +224,8 @@ struct proc_host {
 	/* The thread number the host knows, as the client claims it; hostile. */
 	int32_t (*thread_tid)(const struct thread *t);
 	void (*kill)(struct process *p); /* SIGKILL, now */
+	/* STARTING: its host process is `pid`, if that is a child of ours and nobody else's. 0 or -ECHILD. */
+	int (*adopt)(struct process *p, int32_t pid);
 	/* Tell the shim what getppid, getuid ... answer. */
 	void (*publish)(struct process *p);
 	/* Does the thread block or ignore the signal? */
@@ -348,6 +354,10 @@ void process_signal(struct process *p, int sig, int32_t code);
 /* SIGPIPE of the running call, for file_hooks. */
 void proc_sigpipe(void);
 void group_signal(struct group *g, int sig, int32_t code);
+
+/* pidfd_open(2): a file that is readable once the process has ended. */
+MUST_USE int pidfd_new(struct process *p, int flags, struct file **ret);
+struct process *pidfd_process(const struct file *f); /* borrowed; NULL: not a pidfd */
 
 /* ---- identity: Linux's rules; 0 or -EPERM, -EINVAL. UINT32_MAX: leave it. */
 enum cred_kind { CRED_SET, CRED_SETRE, CRED_SETRES, CRED_SETFS };

@@ -80,6 +80,7 @@ void process_put(struct process *p)
 	assert(list_empty(&p->threads));
 	assert(list_empty(&p->children));
 	assert(!p->client);
+	assert(poll_queue_empty(&p->ended));
 	text_put(p->text);
 	free(p->window);
 	free(p);
@@ -176,6 +177,7 @@ MUST_USE static int process_new(struct process **ret)
 	waitq_init(&p->threads_wait);
 	waitq_init(&p->vfork_wait);
 	waitq_init(&p->host_wait);
+	poll_queue_init(&p->ended);
 	p->view.cred = &p->cred;
 	p->start_ns = clock_now_ns();
 	p->exit_signal = SIGCHLD;
@@ -407,6 +409,7 @@ void process_exit(struct process *p, struct process_status how)
 	p->fds = NULL;
 	fd_table_put(fds);
 	vfork_release(p);
+	poll_queue_wake(&p->ended);
 	children_orphan(p);
 	group_process_ends(p);
 	signal_parent(p, how);
@@ -487,31 +490,22 @@ int process_end_threads(struct thread *t)
 	if (p->ending_threads)
 		return -ECANCELED; /* another thread was first: this one is about to end */
 	p->ending_threads = true;
-	LIST_EACH(it, &p->threads) {
+	LIST_EACH_SAFE(it, &p->threads) {
 		struct thread *other = LIST_ENTRY(it, struct thread, node);
 
 		if (other == t)
 			continue;
 		other->told_to_end = true;
-		thread_cancel(other);
 		proc_host->end_thread(other);
+		thread_cancel(other);
+		thread_end(other);
 	}
+	/* Those that are served have their calls cut short; what they do must not come after exec. */
 	while (r == 0 && p->threads.next != p->threads.prev) {
-		uint64_t deadline_ns = clock_now_ns() + UINT64_C(10000000);
-
-		r = waitq_wait(&p->threads_wait, deadline_ns, WAIT_CANCELLABLE);
+		r = waitq_wait(&p->threads_wait, TASK_FOREVER, WAIT_CANCELLABLE);
 		if (r == -ECANCELED && !t->ended) {
-			task_cancel_clear(task_self());
+			task_cancel_clear(task_self()); /* a signal has to wait */
 			r = 0;
-		} else if (r == -ETIMEDOUT) {
-			r = 0;
-			LIST_EACH_SAFE(it, &p->threads) {
-				struct thread *other = LIST_ENTRY(it, struct thread, node);
-
-				/* It ended without a word, which it may. */
-				if (other != t && !proc_host->thread_lives(other))
-					thread_end(other);
-			}
 		}
 	}
 	p->ending_threads = false;

@@ -68,6 +68,7 @@ int thread_new(struct process *p, int entry, struct thread **ret)
 	t->entry = (uint32_t)i;
 	t->state = THREAD_IDLE;
 	list_push_back(&p->threads, &t->node);
+	proc_host->entry_reset(c, (uint32_t)i);
 	c->thread[i] = t;
 	c->thread_count++;
 	*ret = t;
@@ -83,6 +84,7 @@ static void thread_free(struct thread *t)
 	t->client->thread_count--;
 	list_del(&t->node);
 	waitq_wake_all(&p->threads_wait);
+	process_put(t->forking);
 	free(t);
 	process_settle(p);
 	process_put(p);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* identity.c - who a process is, and how much it may have. */
+#include "call/inside.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int64_t set_user(struct request *req, enum cred_kind kind)
+{
+	const uint32_t id[3] = { (uint32_t)req->arg[0], (uint32_t)req->arg[1],
+				 (uint32_t)req->arg[2] };
+
+	return cred_set_user(req->process, kind, id);
+}
+
+static int64_t set_group(struct request *req, enum cred_kind kind)
+{
+	const uint32_t id[3] = { (uint32_t)req->arg[0], (uint32_t)req->arg[1],
+				 (uint32_t)req->arg[2] };
+
+	return cred_set_group(req->process, kind, id);
+}
+
+int64_t call_setuid(struct request *req)
+{
+	return set_user(req, CRED_SET);
+}
+
+int64_t call_setreuid(struct request *req)
+{
+	return set_user(req, CRED_SETRE);
+}
+
+int64_t call_setresuid(struct request *req)
+{
+	return set_user(req, CRED_SETRES);
+}
+
+int64_t call_setfsuid(struct request *req)
+{
+	return set_user(req, CRED_SETFS);
+}
+
+int64_t call_setgid(struct request *req)
+{
+	return set_group(req, CRED_SET);
+}
+
+int64_t call_setregid(struct request *req)
+{
+	return set_group(req, CRED_SETRE);
+}
+
+int64_t call_setresgid(struct request *req)
+{
+	return set_group(req, CRED_SETRES);
+}
+
+int64_t call_setfsgid(struct request *req)
+{
+	return set_group(req, CRED_SETFS);
+}
+
+int64_t call_getgroups(struct request *req)
+{
+	const struct vfs_cred *c = &req->process->cred;
+	int32_t room = request_int(req, 0);
+	int r;
+
+	if (room < 0 || (room > 0 && (uint32_t)room < c->group_count))
+		return -EINVAL;
+	r = room == 0 ? 0 : request_out(req, 1, c->groups, c->group_count * sizeof(c->groups[0]));
+	return r < 0 ? r : (int64_t)c->group_count;
+}
+
+int64_t call_setgroups(struct request *req)
+{
+	uint32_t count = (uint32_t)req->arg[0];
+	uint32_t groups[VFS_GROUPS_MAX];
+	int r;
+
+	if (req->process->cred.euid != 0)
+		return -EPERM;
+	if (count > VFS_GROUPS_MAX)
+		return -EINVAL;
+	r = request_in(req, 1, count * sizeof(groups[0]), groups);
+	return r < 0 ? r : cred_set_groups(req->process, groups, count);
+}
+
+/* ---- limits. */
+
+/* Argument `in` changes the limit if it is there, `out` is told what it was. */
+static int64_t change_limit(struct request *req, struct process *p, uint32_t resource,
+			    unsigned int in, unsigned int out)
+{
+	struct proc_limit limit, old;
+	int r = 0;
+
+	if (resource >= PROC_LIMITS)
+		return -EINVAL;
+	old = p->limit[resource];
+	if (in < 6 && request_has(req, in)) {
+		r = request_in(req, in, sizeof(limit), &limit);
+		if (r == 0)
+			r = limit_set(req->process, p, resource, &limit);
+	}
+	if (r == 0 && out < 6 && request_has(req, out))
+		r = request_out(req, out, &old, sizeof(old));
+	return r;
+}
+
+#define NO_ARGUMENT 6u
+
+int64_t call_getrlimit(struct request *req)
+{
+	if (!request_has(req, 1))
+		return -EFAULT;
+	return change_limit(req, req->process, (uint32_t)req->arg[0], NO_ARGUMENT, 1);
+}
+
+int64_t call_setrlimit(struct request *req)
+{
+	if (!request_has(req, 1))
+		return -EFAULT;
+	return change_limit(req, req->process, (uint32_t)req->arg[0], 1, NO_ARGUMENT);
+}
+
+int64_t call_prlimit64(struct request *req)
+{
+	int32_t pid = request_int(req, 0);
+	struct process *p = pid == 0 ? req->process : process_find(pid);
+	const struct vfs_cred *mine = &req->process->cred, *its;
+
+	if (!p)
+		return -ESRCH;
+	its = &p->cred;
+	if (p != req->process && mine->euid != 0 &&
+	    (mine->uid != its->uid || mine->uid != its->euid || mine->uid != its->suid ||
+	     mine->gid != its->gid || mine->gid != its->egid || mine->gid != its->sgid))
+		return -EPERM;
+	return change_limit(req, p, (uint32_t)req->arg[1], 2, 3);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* io.c - calls on open descriptors: data, position, descriptors themselves. */
+#include "call/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+int64_t call_read(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+	void *bytes;
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = request_buffer(req, 1, req->arg[2], &bytes);
+	return r < 0 ? r : file_read(f, bytes, req->arg[2]);
+}
+
+int64_t call_write(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+	void *bytes;
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = request_buffer(req, 1, req->arg[2], &bytes);
+	return r < 0 ? r : file_write(f, bytes, req->arg[2]);
+}
+
+int64_t call_pread64(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+	void *bytes;
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = request_buffer(req, 1, req->arg[2], &bytes);
+	return r < 0 ? r : file_pread(f, bytes, req->arg[2], req->arg[3]);
+}
+
+int64_t call_pwrite64(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+	void *bytes;
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = request_buffer(req, 1, req->arg[2], &bytes);
+	return r < 0 ? r : file_pwrite(f, bytes, req->arg[2], req->arg[3]);
+}
+
+int64_t call_getdents64(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+	uint64_t size = (uint32_t)req->arg[2];
+	void *bytes;
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = request_buffer(req, 1, size, &bytes);
+	return r < 0 ? r : file_getdents(f, bytes, size);
+}
+
+int64_t call_lseek(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+
+	return f ? file_seek(f, (int64_t)req->arg[1], request_int(req, 2)) : -EBADF;
+}
+
+int64_t call_fsync(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+
+	return f ? file_sync(f, false) : -EBADF;
+}
+
+int64_t call_fdatasync(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+
+	return f ? file_sync(f, true) : -EBADF;
+}
+
+/* What is above the host's files is in memory: there is nothing to wait for. */
+int64_t call_sync(struct request *req)
+{
+	(void)req;
+	return 0;
+}
+
+int64_t call_syncfs(struct request *req)
+{
+	return fd_peek(req->process->fds, request_int(req, 0)) ? 0 : -EBADF;
+}
+
+/* Advice about data that lies in memory already: only the descriptor is checked. */
+static int64_t advised(const struct request *req, int not_seekable)
+{
+	const struct file *f = fd_peek(req->process->fds, request_int(req, 0));
+
+	if (!f || (f->flags & O_PATH))
+		return -EBADF;
+	return f->ops->seek ? 0 : not_seekable;
+}
+
+int64_t call_sync_file_range(struct request *req)
+{
+	const uint32_t known = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			       SYNC_FILE_RANGE_WAIT_AFTER;
+
+	if ((req->arg[3] & ~(uint64_t)known) || (int64_t)req->arg[1] < 0 ||
+	    (int64_t)req->arg[2] < 0)
+		return -EINVAL;
+	return advised(req, -ESPIPE);
+}
+
+int64_t call_fadvise64(struct request *req)
+{
+	int64_t r = advised(req, -ESPIPE);
+
+	if (r == 0 && ((uint32_t)req->arg[3] > POSIX_FADV_NOREUSE || (int64_t)req->arg[2] < 0))
+		return -EINVAL;
+	return r;
+}
+
+int64_t call_readahead(struct request *req)
+{
+	return advised(req, -EINVAL);
+}
+
+int64_t call_ftruncate(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+	const struct inode *inode = f ? file_inode(f) : NULL;
+
+	if (!f || (f->flags & O_PATH))
+		return -EBADF;
+	if ((int64_t)req->arg[1] < 0 || !file_writable(f) || !inode || inode->type != S_IFREG)
+		return -EINVAL;
+	return vfs_truncate(&req->process->cred, file_inode(f), req->arg[1], true);
+}
+
+int64_t call_fallocate(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+
+	if (!f)
+		return -EBADF;
+	return file_fallocate(f, request_int(req, 1), req->arg[2], req->arg[3]);
+}
+
+int64_t call_flock(struct request *req)
+{
+	AUTO_FILE f = request_file(req, 0);
+
+	if (!f || (f->flags & O_PATH))
+		return -EBADF;
+	return file_lock_flock(f, request_int(req, 1));
+}
+
+/* ---- descriptors. */
+
+int64_t call_close(struct request *req)
+{
+	return fd_close(req->process->fds, request_int(req, 0));
+}
+
+int64_t call_dup(struct request *req)
+{
+	struct file *f = request_file(req, 0);
+
+	return f ? install_file(req, f, false) : -EBADF;
+}
+
+static int64_t dup_to(struct request *req, bool cloexec)
+{
+	uint32_t to = (uint32_t)req->arg[1];
+	struct file *f;
+
+	if (to >= process_fd_limit(req->process))
+		return -EBADF;
+	f = request_file(req, 0);
+	if (!f)
+		return -EBADF;
+	return fd_replace(req->process->fds, f, to, cloexec, process_fd_limit(req->process));
+}
+
+int64_t call_dup2(struct request *req)
+{
+	if (req->arg[0] == req->arg[1])
+		return fd_peek(req->process->fds, request_int(req, 0)) ? request_int(req, 0)
+								       : -EBADF;
+	return dup_to(req, false);
+}
+
+int64_t call_dup3(struct request *req)
+{
+	uint32_t flags = (uint32_t)req->arg[2];
+
+	if ((flags & ~(uint32_t)O_CLOEXEC) || req->arg[0] == req->arg[1])
+		return -EINVAL;
+	return dup_to(req, flags & O_CLOEXEC);
+}
+
+int64_t call_close_range(struct request *req)
+{
+	uint32_t first = (uint32_t)req->arg[0], last = (uint32_t)req->arg[1];
+	uint32_t flags = (uint32_t)req->arg[2];
+	struct process *p = req->process;
+	struct fd_table *own;
+	int64_t fd;
+	int r;
+
+	if (first > last || (flags & ~(uint32_t)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)))
+		return -EINVAL;
+	if ((flags & CLOSE_RANGE_UNSHARE) && p->fds && p->fds->refs > 1) {
+		r = fd_table_copy(p->fds, &own);
+		if (r < 0)
+			return r;
+		fd_table_put(p->fds);
+		p->fds = own;
+	}
+	for (fd = fd_next(p->fds, first); fd >= 0 && fd <= last;
+	     fd = fd_next(p->fds, (uint32_t)fd + 1)) {
+		if (flags & CLOSE_RANGE_CLOEXEC)
+			fd_set_cloexec(p->fds, (uint32_t)fd, true);
+		else if (fd_close(p->fds, fd) < 0)
+			break;
+	}
+	return 0;
+}
+
+int64_t install_pair(struct request *req, unsigned int i, struct file *f[2], bool cloexec)
+{
+	struct fd_table *fds = req->process->fds;
+	int32_t number[2];
+	void *out;
+	int64_t r = request_buffer(req, i, sizeof(number), &out);
+
+	if (r == 0)
+		r = install_file(req, file_get(f[0]), cloexec);
+	if (r >= 0) {
+		number[0] = (int32_t)r;
+		r = install_file(req, file_get(f[1]), cloexec);
+		if (r < 0 && fd_close(fds, number[0]) < 0)
+			assert(false); /* it was put there a moment ago */
+	}
+	if (r >= 0) {
+		number[1] = (int32_t)r;
+		r = request_out(req, i, number, sizeof(number));
+	}
+	file_put(f[0]);
+	file_put(f[1]);
+	return r;
+}
