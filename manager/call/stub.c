@@ -178,25 +178,60 @@ static int find_forms(const uint8_t *text, size_t size, struct stub_sites *sites
 	return 0;
 }
 
-/* ---- what leads where */
+bool stub_may_have_sites(const uint8_t *text, size_t size)
+{
+	for (size_t i = 0; i + 1 < size;) {
+		size_t step = size - i >= 17 ? 16 : 1;
+		unsigned int places = step == 16 ? calls_in(text + i)
+						 : text[i] == 0x0f && text[i + 1] == 0x05;
+
+		for (; places; places &= places - 1) {
+			size_t at = i + (unsigned int)__builtin_ctz(places);
+
+			if (loads_number(text, at) || check_size(text, size, at) != 0)
+				return true;
+		}
+		i += step;
+	}
+	return false;
+}
+
+/*
+ * ---- what leads where
+ *
+ * Of the bytes that are overwritten, an instruction begins at the first (which may be led
+ * to) and, in a CHECK form, at the cmp. Who else leads to that cmp, having made no call,
+ * would be led into the middle of our jump.
+ */
 
 struct led {
 	const uint8_t *text;
 	size_t size;
-	uint64_t *coarse; /* bit i: one of the 64 bytes from text[64 * i] on is forbidden */
-	uint64_t *
-		forbidden; /* bit i: text[i] will be overwritten, and is not the first of its site */
-	uint64_t *led_to;  /* bit i: it is forbidden, and something leads to it */
+	struct stub_sites *sites;
+	uint64_t *coarse; /* bit i: the cmp of a site is among the 64 bytes from text[64 * i] on */
 };
 
-static bool bit_get(const uint64_t *bits, size_t i)
-{
-	return bits[i / 64] >> (i % 64) & 1;
-}
+#define SITE_DROPPED 0 /* stub_site.size: something leads to its cmp */
 
-static void bit_set(uint64_t *bits, size_t i)
+/* The site whose cmp lies there, or NULL. */
+static struct stub_site *check_at(const struct led *led, uint64_t target)
 {
-	bits[i / 64] |= 1ull << (i % 64);
+	uint32_t low = 0, high = led->sites->count;
+
+	if (target >= led->size || !(led->coarse[target / 4096] >> (target / 64 % 64) & 1))
+		return NULL;
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		struct stub_site *site = &led->sites->site[middle];
+
+		if (site->at + 2 == target)
+			return site->form == STUB_CHECK ? site : NULL;
+		if (site->at + 2 < target)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
 }
 
 /* Can this be an instruction's opcode? It may have one prefix: REX, bnd, or a hint. */
@@ -211,18 +246,17 @@ static bool may_be_opcode(const struct led *led, size_t at)
 	return stub_instruction_begins(led->text, led->size, at - 1) != STUB_BEGINS_NO;
 }
 
-/* What can be read as an instruction at text[from] would lead to `target` (far below 2^63, or no place at all). */
-static void note_target(struct led *led, size_t from, uint64_t target)
+/* What can be read as an instruction at text[from] leads to text[target], if that is in the text. */
+static void note_target(const struct led *led, size_t from, uint64_t target)
 {
-	if (target >= led->size || !bit_get(led->coarse, target / 64) ||
-	    !bit_get(led->forbidden, target) || bit_get(led->led_to, target))
-		return;
-	if (may_be_opcode(led, from))
-		bit_set(led->led_to, target);
+	struct stub_site *site = check_at(led, target);
+
+	if (site && site->size != SITE_DROPPED && may_be_opcode(led, from))
+		site->size = SITE_DROPPED;
 }
 
-/* The instruction at text[from] ends with four bytes of displacement, at text[at]. */
-static void note_displacement(struct led *led, size_t from, size_t at)
+/* The same for an instruction that ends with four bytes of displacement, at text[at]. */
+static void note_displacement(const struct led *led, size_t from, size_t at)
 {
 	if (at + 4 <= led->size)
 		note_target(led, from, at + 4 + (uint64_t)(int64_t)(int32_t)load32(led->text + at));
@@ -230,42 +264,38 @@ static void note_displacement(struct led *led, size_t from, size_t at)
 
 /*
  * Of the 16 bytes from p on (17 can be read): a bit for each that may begin
- *	e8 e9      call, jmp
+ *	e9         jmp
  *	0f 8X      jcc
  *	8d, ModRM with rip: lea, the address of a label
- *	c7 f8      xbegin
+ * No call: it leads to the beginning of a function, and none begins with the check of
+ * another's result.
  */
-static unsigned int leads_in(const uint8_t *p)
+static uint64_t leads_in(const uint8_t *p)
 {
 	__m128i first = load16(p), second = load16(p + 1);
-	__m128i near = _mm_cmpeq_epi8(_mm_and_si128(first, _mm_set1_epi8((char)0xfe)),
-				      _mm_set1_epi8((char)0xe8));
+	__m128i jmp = _mm_cmpeq_epi8(first, _mm_set1_epi8((char)0xe9));
 	__m128i jcc = _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8(0x0f)),
 				    _mm_cmpeq_epi8(_mm_and_si128(second, _mm_set1_epi8((char)0xf0)),
 						   _mm_set1_epi8((char)0x80)));
 	__m128i lea = _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8((char)0x8d)),
 				    _mm_cmpeq_epi8(_mm_and_si128(second, _mm_set1_epi8((char)0xc7)),
 						   _mm_set1_epi8(0x05)));
-	__m128i xbegin = _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8((char)0xc7)),
-				       _mm_cmpeq_epi8(second, _mm_set1_epi8((char)0xf8)));
 
-	return (unsigned int)_mm_movemask_epi8(
-		_mm_or_si128(_mm_or_si128(near, jcc), _mm_or_si128(lea, xbegin)));
+	return (unsigned int)_mm_movemask_epi8(_mm_or_si128(jmp, _mm_or_si128(jcc, lea)));
 }
 
-static void note_longs(struct led *led)
+static void note_longs(const struct led *led)
 {
 	size_t i = 0;
 
 	for (; led->size - i >= 65; i += 64) {
-		uint64_t places = leads_in(led->text + i) |
-				  (uint64_t)leads_in(led->text + i + 16) << 16 |
-				  (uint64_t)leads_in(led->text + i + 32) << 32 |
-				  (uint64_t)leads_in(led->text + i + 48) << 48;
+		const uint8_t *p = led->text + i;
+		uint64_t places = leads_in(p) | leads_in(p + 16) << 16 | leads_in(p + 32) << 32 |
+				  leads_in(p + 48) << 48;
 
 		for (; places; places &= places - 1) {
 			size_t from = i + (unsigned int)__builtin_ctzll(places);
-			size_t opcode_size = 2u - ((led->text[from] & 0xfe) == 0xe8);
+			size_t opcode_size = 2u - (led->text[from] == 0xe9);
 
 			note_displacement(led, from, from + opcode_size);
 		}
@@ -278,10 +308,10 @@ static void note_longs(struct led *led)
 }
 
 /* jcc, loop, jrcxz and jmp with one byte of displacement, around one site. */
-static void note_shorts(struct led *led, const struct stub_site *site)
+static void note_shorts(const struct led *led, const struct stub_site *site)
 {
 	size_t first = site->at > SHORT_BRANCH ? site->at - SHORT_BRANCH : 0;
-	size_t last = site->at + site->size + SHORT_BRANCH;
+	size_t last = site->at + SHORT_BRANCH;
 
 	for (size_t i = first; i < last && i + 2 <= led->size; i++) {
 		uint8_t opcode = led->text[i];
@@ -291,43 +321,31 @@ static void note_shorts(struct led *led, const struct stub_site *site)
 	}
 }
 
-static bool site_is_led_to(const struct led *led, const struct stub_site *site)
-{
-	for (size_t i = 1; i < site->size; i++)
-		if (bit_get(led->led_to, site->at + i))
-			return true;
-	return false;
-}
-
 /* Drop the sites into which something leads. */
 static int drop_led_to(const uint8_t *text, size_t size, struct stub_sites *sites)
 {
-	size_t words = size / 64 + 1;
-	struct led led = { .text = text, .size = size };
+	struct led led = { .text = text, .size = size, .sites = sites };
 	uint32_t kept = 0;
 
-	led.forbidden = calloc(2 * words + words / 64 + 1, sizeof(uint64_t));
-	if (!led.forbidden)
+	led.coarse = calloc(size / 4096 + 1, sizeof(uint64_t));
+	if (!led.coarse)
 		return -ENOMEM;
-	led.led_to = led.forbidden + words;
-	led.coarse = led.led_to + words;
-	for (uint32_t s = 0; s < sites->count; s++) {
-		for (size_t i = 1; i < sites->site[s].size; i++) {
-			bit_set(led.forbidden, sites->site[s].at + i);
-			bit_set(led.coarse, (sites->site[s].at + i) / 64);
-		}
-	}
+	for (uint32_t i = 0; i < sites->count; i++)
+		if (sites->site[i].form == STUB_CHECK)
+			led.coarse[(sites->site[i].at + 2) / 4096] |=
+				1ull << ((sites->site[i].at + 2) / 64 % 64);
 	note_longs(&led);
-	for (uint32_t s = 0; s < sites->count; s++)
-		note_shorts(&led, &sites->site[s]);
-	for (uint32_t s = 0; s < sites->count; s++) {
-		if (site_is_led_to(&led, &sites->site[s]))
+	for (uint32_t i = 0; i < sites->count; i++)
+		if (sites->site[i].form == STUB_CHECK)
+			note_shorts(&led, &sites->site[i]);
+	for (uint32_t i = 0; i < sites->count; i++) {
+		if (sites->site[i].size == SITE_DROPPED)
 			sites->by_doubt++;
 		else
-			sites->site[kept++] = sites->site[s];
+			sites->site[kept++] = sites->site[i];
 	}
 	sites->count = kept;
-	free(led.forbidden);
+	free(led.coarse);
 	return 0;
 }
 

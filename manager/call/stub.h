@@ -32,8 +32,8 @@
  *   - numbers that the filter lets through (run_direct.def) and those that need the
  *     caller's own frame (rt_sigreturn, fork, vfork, clone, clone3);
  *   - a form that may not be at the beginning of an instruction (stub_decode.h);
- *   - a form into whose overwritten bytes, but for the first, anything in the text that
- *     can be read as a direct branch or as an address leads.
+ *   - a CHECK form to whose cmp a direct branch or an address taken anywhere in the text
+ *     leads. The middle of a NUMBER form is no instruction, so nothing leads there.
  *
  * Limit    STUB_TEXT_MAX bytes of text, STUB_SITES_MAX sites a text; the rest traps.
  *          STUB_TEXT_MAX also keeps false forms away: the bytes 0f 05 at the end of a
@@ -66,6 +66,8 @@ struct stub_sites {
 	uint32_t by_form;   /* 0f 05 without a form: other calls, and bytes that are no call */
 };
 
+/* Is there anything that looks like a form? To be asked first: it is much quicker. */
+bool stub_may_have_sites(const uint8_t *text, size_t size);
 /* Find the sites. 0 or -ENOMEM. stub_sites_free() what was found. */
 MUST_USE int stub_find(const uint8_t *text, size_t size, struct stub_sites *ret);
 void stub_sites_free(struct stub_sites *sites); /* zeroed is fine */

@@ -5,33 +5,38 @@
 /*
  * What follows the opcode byte, one letter for each value:
  *   .  nothing          b  1 byte       w  2 bytes       e  3 bytes (enter)
- *   z  4 bytes, 2 with 66               j  4 bytes (branches: 66 does not shorten them)
+ *   j  4 bytes          m  ModRM        B  ModRM and 1 byte
+ * and those that take more than a look into a table (skip_rare):
+ *   z  4 bytes, 2 with 66               Z  ModRM and z
  *   v  like z, but 8 with REX.W         o  an address of 8 bytes, 4 with 67
- *   m  ModRM    B  ModRM and 1 byte     Z  ModRM and z
  *   t  ModRM and, if its reg is 0 or 1, 1 byte     T  the same with z
- *   x  no instruction of 64-bit mode, or a prefix that has its own code
+ *   P  ModRM, whose reg must be 0 (pop; others are AMD's XOP, which nobody emits)
+ *   2  the VEX prefix of two bytes      3  that of three      4  EVEX, of four
+ *   p  a prefix         r  REX          f  the second table, below
+ *   x  no instruction of 64-bit mode
  */
-static const char one_byte[256 + 1] = "mmmmbzxxmmmmbzxx" /* 00 */
+static const char one_byte[256 + 1] = "mmmmbzxxmmmmbzxf" /* 00 */
 				      "mmmmbzxxmmmmbzxx" /* 10 */
-				      "mmmmbzxxmmmmbzxx" /* 20 */
-				      "mmmmbzxxmmmmbzxx" /* 30 */
-				      "xxxxxxxxxxxxxxxx" /* 40 */
+				      "mmmmbzpxmmmmbzpx" /* 20 */
+				      "mmmmbzpxmmmmbzpx" /* 30 */
+				      "rrrrrrrrrrrrrrrr" /* 40 */
 				      "................" /* 50 */
-				      "xxxmxxxxzZbB...." /* 60 */
+				      "xx4mppppzZbB...." /* 60 */
 				      "bbbbbbbbbbbbbbbb" /* 70 */
-				      "BZxBmmmmmmmmmmmm" /* 80 */
+				      "BZxBmmmmmmmmmmmP" /* 80 */
 				      "..........x....." /* 90 */
 				      "oooo....bz......" /* a0 */
 				      "bbbbbbbbvvvvvvvv" /* b0 */
-				      "BBw.xxBZe.w..bx." /* c0 */
+				      "BBw.32BZe.w..bx." /* c0 */
 				      "mmmmxxx.mmmmmmmm" /* d0 */
 				      "bbbbbbbbjjxb...." /* e0 */
-				      "x.xx..tT......mm" /* f0 */;
+				      "p.pp..tT......mm" /* f0 */;
 
+/* After 0f. h: 0f 38, another opcode byte and ModRM; H: 0f 3a, the same and 1 byte. */
 static const char after_0f[256 + 1] = "mmmmx.....x.xm.x" /* 00 */
 				      "mmmmmmmmmmmmmmmm" /* 10 */
 				      "mmmmxxxxmmmmmmmm" /* 20 */
-				      "........xxxxxxxx" /* 30: 38 and 3a have their own code */
+				      "........hxHxxxxx" /* 30 */
 				      "mmmmmmmmmmmmmmmm" /* 40 */
 				      "mmmmmmmmmmmmmmmm" /* 50 */
 				      "mmmmmmmmmmmmmmmm" /* 60 */
@@ -45,179 +50,158 @@ static const char after_0f[256 + 1] = "mmmmx.....x.xm.x" /* 00 */
 				      "mmmmmmmmmmmmmmmm" /* e0 */
 				      "mmmmmmmmmmmmmmmm" /* f0 */;
 
-/* A cursor over one instruction; `bad` once it runs over the end. */
+/* The letters that are the same in every instruction. */
+static const struct {
+	bool known, modrm;
+	uint8_t bytes;
+} common[128] = {
+	['.'] = { true, false, 0 }, ['b'] = { true, false, 1 }, ['w'] = { true, false, 2 },
+	['e'] = { true, false, 3 }, ['j'] = { true, false, 4 }, ['m'] = { true, true, 0 },
+	['B'] = { true, true, 1 },
+};
+
+/* Prefixes, opcode, ModRM, SIB and operands, if all are as long as can be: what may be looked at. */
+#define LOOKED_AT 32u
+
 struct cursor {
-	const uint8_t *at, *end;
+	const uint8_t *at; /* LOOKED_AT bytes from the beginning can be read */
 	bool bad;
 	bool word, address32, rex_w;
 };
 
-static uint8_t next_byte(struct cursor *c)
+/* ModRM with its SIB and displacement. */
+static unsigned int modrm_size(const uint8_t *p)
 {
-	if (c->at == c->end) {
-		c->bad = true;
-		return 0;
-	}
-	return *c->at++;
+	static const uint8_t displacement[4] = { 0, 1, 4, 0 };
+	unsigned int mod = p[0] >> 6, rm = p[0] & 7;
+	unsigned int size = 1 + displacement[mod];
+
+	if (rm == 4 && mod != 3)
+		size += mod == 0 && (p[1] & 7) == 5 ? 5 : 1;
+	else if (rm == 5 && mod == 0)
+		size += 4;
+	return size;
 }
 
-static void skip(struct cursor *c, unsigned int count)
+static void skip_common(struct cursor *c, char form)
 {
-	if ((size_t)(c->end - c->at) < count) {
+	unsigned int letter = (unsigned char)form;
+
+	if (!common[letter].known) {
 		c->bad = true;
 		return;
 	}
-	c->at += count;
+	if (common[letter].modrm)
+		c->at += modrm_size(c->at);
+	c->at += common[letter].bytes;
 }
 
-/* ModRM with its SIB and displacement; answers the reg field. */
-static unsigned int skip_modrm(struct cursor *c)
-{
-	uint8_t modrm = next_byte(c);
-	unsigned int mod = modrm >> 6, rm = modrm & 7;
-
-	if (mod != 3 && rm == 4) {
-		uint8_t sib = next_byte(c);
-
-		if (mod == 0 && (sib & 7) == 5)
-			skip(c, 4);
-	} else if (mod == 0 && rm == 5) {
-		skip(c, 4);
-	}
-	if (mod == 1)
-		skip(c, 1);
-	else if (mod == 2)
-		skip(c, 4);
-	return modrm >> 3 & 7;
-}
-
-static void skip_operands(struct cursor *c, char form)
-{
-	unsigned int word_or_double = c->word ? 2 : 4;
-
-	switch (form) {
-	case '.':
-		break;
-	case 'b':
-		skip(c, 1);
-		break;
-	case 'w':
-		skip(c, 2);
-		break;
-	case 'e':
-		skip(c, 3);
-		break;
-	case 'z':
-		skip(c, word_or_double);
-		break;
-	case 'j':
-		skip(c, 4);
-		break;
-	case 'v':
-		skip(c, c->rex_w ? 8 : word_or_double);
-		break;
-	case 'o':
-		skip(c, c->address32 ? 4 : 8);
-		break;
-	case 'm':
-		skip_modrm(c);
-		break;
-	case 'B':
-		skip_modrm(c);
-		skip(c, 1);
-		break;
-	case 'Z':
-		skip_modrm(c);
-		skip(c, word_or_double);
-		break;
-	case 't':
-		skip(c, skip_modrm(c) < 2 ? 1 : 0);
-		break;
-	case 'T':
-		skip(c, skip_modrm(c) < 2 ? word_or_double : 0);
-		break;
-	default:
-		c->bad = true;
-	}
-}
-
-/* The opcode and operands behind a VEX or EVEX prefix. map: 1 is 0f, 2 is 0f 38, 3 is 0f 3a. */
+/* Behind a VEX or EVEX prefix. map: 1 is 0f, 2 is 0f 38, 3 is 0f 3a. */
 static void skip_vector(struct cursor *c, unsigned int map)
 {
-	uint8_t opcode = next_byte(c);
+	uint8_t opcode = *c->at++;
 
 	if (map == 1)
-		skip_operands(c, opcode == 0x77 ? '.' : after_0f[opcode] == 'B' ? 'B' : 'm');
-	else if (map == 3)
-		skip_operands(c, 'B');
-	else if (map == 2 || map == 5 || map == 6)
-		skip_operands(c, 'm');
+		skip_common(c, opcode == 0x77 ? '.' : after_0f[opcode] == 'B' ? 'B' : 'm');
+	else if (map == 2 || map == 3 || map == 5 || map == 6)
+		skip_common(c, map == 3 ? 'B' : 'm');
 	else
 		c->bad = true;
 }
 
-static void skip_opcode(struct cursor *c, uint8_t opcode)
+static void skip_rare(struct cursor *c, char form)
 {
-	switch (opcode) {
-	case 0x0f:
-		opcode = next_byte(c);
-		if (opcode == 0x38) {
-			skip(c, 1);
-			skip_operands(c, 'm');
-		} else if (opcode == 0x3a) {
-			skip(c, 1);
-			skip_operands(c, 'B');
-		} else {
-			skip_operands(c, after_0f[opcode]);
-		}
+	unsigned int word_or_double = c->word ? 2 : 4;
+	unsigned int reg = c->at[0] >> 3 & 7;
+
+	switch (form) {
+	case 'z':
+		c->at += word_or_double;
 		break;
-	case 0xc5:
-		skip(c, 1);
+	case 'v':
+		c->at += c->rex_w ? 8 : word_or_double;
+		break;
+	case 'o':
+		c->at += c->address32 ? 4 : 8;
+		break;
+	case 'Z':
+		c->at += modrm_size(c->at) + word_or_double;
+		break;
+	case 't':
+		c->at += modrm_size(c->at) + (reg < 2 ? 1 : 0);
+		break;
+	case 'T':
+		c->at += modrm_size(c->at) + (reg < 2 ? word_or_double : 0);
+		break;
+	case 'P':
+		c->at += modrm_size(c->at);
+		c->bad = reg != 0;
+		break;
+	case '2':
+		c->at += 1;
 		skip_vector(c, 1);
 		break;
-	case 0xc4:
-		opcode = next_byte(c);
-		skip(c, 1);
-		skip_vector(c, opcode & 31);
+	case '3':
+		c->at += 2;
+		skip_vector(c, c->at[-2] & 31);
 		break;
-	case 0x62:
-		opcode = next_byte(c);
-		skip(c, 2);
-		skip_vector(c, opcode & 7);
+	case '4':
+		c->at += 3;
+		skip_vector(c, c->at[-3] & 7);
 		break;
-	case 0x8f: /* pop; other values of reg are AMD's XOP, which nobody emits */
-		if (skip_modrm(c) != 0)
-			c->bad = true;
+	case 'h':
+	case 'H':
+		c->at += 1;
+		skip_common(c, form == 'h' ? 'm' : 'B');
 		break;
 	default:
-		skip_operands(c, one_byte[opcode]);
+		c->bad = true;
 	}
+}
+
+static char skip_prefixes(struct cursor *c, char form)
+{
+	const uint8_t *most = c->at + STUB_INSTRUCTION_MAX;
+
+	while (form == 'p' && c->at < most) {
+		c->word |= c->at[-1] == 0x66;
+		c->address32 |= c->at[-1] == 0x67;
+		form = one_byte[*c->at++];
+	}
+	return form;
+}
+
+/* The length of what begins at `code`, of which LOOKED_AT bytes can be read. */
+static unsigned int length_at(const uint8_t *code)
+{
+	struct cursor c = { .at = code + 1 };
+	char form = one_byte[code[0]];
+
+	if (form == 'p')
+		form = skip_prefixes(&c, form);
+	if (form == 'r') {
+		c.rex_w = c.at[-1] & 8;
+		form = one_byte[*c.at++];
+	}
+	if (form == 'f')
+		form = after_0f[*c.at++];
+	if (common[(unsigned char)form].known)
+		skip_common(&c, form);
+	else
+		skip_rare(&c, form);
+	return c.bad || c.at - code > STUB_INSTRUCTION_MAX ? 0 : (unsigned int)(c.at - code);
 }
 
 unsigned int stub_instruction_length(const uint8_t *code, size_t size)
 {
-	struct cursor c = {
-		.at = code,
-		.end = code + (size < STUB_INSTRUCTION_MAX ? size : STUB_INSTRUCTION_MAX),
-	};
-	uint8_t byte;
+	uint8_t padded[LOOKED_AT] = { 0 };
+	unsigned int length;
 
-	for (;;) {
-		byte = next_byte(&c);
-		if (byte == 0x66)
-			c.word = true;
-		else if (byte == 0x67)
-			c.address32 = true;
-		else if (byte != 0xf0 && byte != 0xf2 && byte != 0xf3 && (byte & 0xe7) != 0x26 &&
-			 byte != 0x64 && byte != 0x65)
-			break;
-	}
-	if ((byte & 0xf0) == 0x40) {
-		c.rex_w = byte & 8;
-		byte = next_byte(&c);
-	}
-	skip_opcode(&c, byte);
-	return c.bad ? 0 : (unsigned int)(c.at - code);
+	if (size >= LOOKED_AT)
+		return length_at(code);
+	memcpy(padded, code, size);
+	length = length_at(padded);
+	return length <= size ? length : 0;
 }
 
 #define WINDOW 48u   /* bytes before the place from which decoding starts */
