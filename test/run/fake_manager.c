@@ -2,13 +2,13 @@
  * fake_manager.c - see fake_manager.h. Everything here trusts the client: it is a
  * test's manager. A call that would block is looked at again at every round.
  */
-#include "fake_manager.h"
+#include "test/run/fake_manager.h"
 
 #include "call/elf.h"
-#include "harness.h"
 #include "hascall/run_abi.h"
 #include "run/launch.h"
 #include "slot/slot.h"
+#include "test/harness.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -303,7 +303,8 @@ static void look(struct fake_client *c)
 
 int fake_run(const char *program, char *const argv[], char *out, size_t out_size)
 {
-	static char *const environment[] = { "HOME=/", NULL };
+	static char home[] = "HOME=/";
+	static char *const environment[] = { home, NULL };
 	struct launch_options o = { .argv = argv, .envp = environment };
 	int status = 0, server_rw;
 	struct fake_client *first;

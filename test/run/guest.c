@@ -101,7 +101,7 @@ static void interrupted(void)
 			kill(main_pid, SIGVTALRM);
 			_exit(0);
 		}
-		read(0, &byte, 1);
+		(void)!read(0, &byte, 1);
 		say("never\n");
 	}
 	say_number("seen", seen);
@@ -219,7 +219,8 @@ static void forks(void)
 
 static void spawn_error(void)
 {
-	char *const argv[] = { "none", NULL };
+	char none[] = "none";
+	char *const argv[] = { none, NULL };
 	pid_t pid;
 
 	say_number("spawn", posix_spawn(&pid, "/none", NULL, NULL, argv, argv));
@@ -303,7 +304,9 @@ static void stub_calls(void)
 
 static void by_fault(void)
 {
-	*(volatile int *)8 = 1;
+	volatile int *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*bad = 1;
 }
 
 int main(int argc, char **argv)

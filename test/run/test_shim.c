@@ -3,8 +3,8 @@
  * manager in the manager's place: registers, memory, signals, threads and forks behave
  * as under the kernel.
  */
-#include "fake_manager.h"
-#include "harness.h"
+#include "test/harness.h"
+#include "test/run/fake_manager.h"
 
 #include <stdio.h>
 #include <sys/wait.h>
