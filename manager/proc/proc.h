@@ -103,6 +103,7 @@ struct thread {
 	struct task *task;
 	/* while not IDLE */
 	bool cancelled;		 /* the caller, or its death, wants the call cut short */
+	bool cancel_next;	 /* the call that is posted now, not seen yet, shall be cut short */
 	bool ended;		 /* exit was called, or the process is gone: freed when IDLE */
 	bool told_to_end;	 /* by process_end_threads() */
 	struct process *forking; /* counted: granted by RUN_FORK, RUN_FORKED not yet seen */

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+#include "front/manager.h"
+
+#include "call/call.h"
+#include "device/host.h"
+#include "front/inside.h"
+#include "front/proc_source.h"
+#include "task/sched.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SERVERS_DEFAULT 8u
+#define SERVERS_MAX_DEFAULT 4096u
+#define SPIN_DEFAULT_NS 30000u
+#define SWEEP_NS UINT64_C(1000000000)
+#define CLOSE_STEP_NS UINT64_C(5000000)
+#define FIRST_FDS 3
+
+static struct {
+	const struct manager_options *options;
+	struct manager_launch launch;
+	struct process *first; /* counted */
+	struct task *sweeper, *closer;
+	struct process_status status; /* of the first */
+	bool ended;		      /* the first has */
+	bool closing;
+	int start_error;  /* of the task that builds */
+	uint64_t signals; /* to forward: bit sig - 1; set by signal handlers */
+} manager;
+
+/* ---- building. */
+
+/* Put a file system made by mem, dev or proc on a directory of the root, which is made if it is missing. */
+static int mount_at(const struct vfs *view, const char *path, struct inode *root,
+		    const char *source) MAY_YIELD
+{
+	struct dentry *d;
+	int r = vfs_walk(view, NULL, path, VFS_FOLLOW | VFS_DIRECTORY, &d);
+
+	if (r == -ENOENT) {
+		r = vfs_mkdir(view, NULL, path, 0755);
+		if (r == 0)
+			r = vfs_walk(view, NULL, path, VFS_FOLLOW | VFS_DIRECTORY, &d);
+	}
+	if (r < 0) {
+		inode_put(root);
+		return r;
+	}
+	r = vfs_mount(d, root, source);
+	dentry_put(d);
+	return r;
+}
+
+static int build_root(const struct manager_options *o, struct dentry **ret) MAY_YIELD
+{
+	int root_fd = o->root_fd >= 0 ? o->root_fd : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct inode *lower, *upper, *root;
+	int r;
+
+	if (root_fd < 0)
+		return -errno;
+	r = host_fs_new(root_fd, &lower);
+	if (r < 0)
+		return r;
+	r = mem_fs_new("tmpfs", o->memory_limit, 0755, &upper);
+	if (r < 0) {
+		inode_put(lower);
+		return r;
+	}
+	r = overlay_fs_new(lower, upper, &root);
+	if (r < 0)
+		return r;
+	r = vfs_root(root, "overlay", ret);
+	return r;
+}
+
+static int build_mounts(const struct vfs *view) MAY_YIELD
+{
+	struct inode *dev, *proc;
+	int r = dev_fs_new(&dev);
+
+	if (r == 0)
+		r = mount_at(view, "/dev", dev, "dev");
+	if (r == 0)
+		r = proc_fs_new(&front_proc_source, &proc);
+	if (r == 0)
+		r = mount_at(view, "/proc", proc, "proc");
+	return r;
+}
+
+static void build_identity(const struct manager_options *o, struct process *p)
+{
+	struct vfs_cred *c = &p->cred;
+
+	c->uid = c->euid = c->suid = c->fsuid = o->uid;
+	c->gid = c->egid = c->sgid = c->fsgid = o->gid;
+	c->group_count = o->group_count < VFS_GROUPS_MAX ? o->group_count : VFS_GROUPS_MAX;
+	if (c->group_count > 0)
+		memcpy(c->groups, o->groups, c->group_count * sizeof(c->groups[0]));
+	c->privileged = c->fsuid == 0;
+	p->view.umask = o->umask & 0777;
+}
+
+/* Standard input, output and error are the host's; the first terminal among them controls. */
+static int build_descriptors(struct process *p) MAY_YIELD
+{
+	struct file *tty = NULL;
+	int r = fd_table_new(&p->fds);
+
+	for (int fd = 0; r == 0 && fd < FIRST_FDS; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+		struct file *f;
+		int copy;
+
+		if (flags < 0)
+			continue; /* it was closed; so it is inside */
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FDS);
+		if (copy < 0)
+			return -errno;
+		r = host_file_new(copy, flags, &f);
+		if (r < 0)
+			return r;
+		if (!tty && host_file_is_terminal(f))
+			tty = f;
+		r = fd_replace(p->fds, f, (uint32_t)fd, false, FD_MAX);
+		r = r < 0 ? r : 0;
+	}
+	if (tty)
+		proc_tty_first(p, tty);
+	return r;
+}
+
+static int build_first(const struct manager_options *o) MAY_YIELD
+{
+	struct process *p;
+	struct dentry *cwd;
+	int r = process_first(&p);
+
+	if (r < 0)
+		return r;
+	manager.first = process_get(p);
+	build_identity(o, p);
+	r = build_root(o, &p->view.root);
+	if (r < 0)
+		return r;
+	p->view.cwd = dentry_get(p->view.root);
+	{
+		/* The mounts are root's work, whoever the program is. */
+		struct vfs_cred root = { .privileged = true };
+		struct vfs view = p->view;
+
+		view.cred = &root;
+		r = build_mounts(&view);
+	}
+	if (r < 0)
+		return r;
+	if (o->cwd && vfs_walk(&p->view, NULL, o->cwd, VFS_FOLLOW | VFS_DIRECTORY, &cwd) == 0) {
+		dentry_put(p->view.cwd);
+		p->view.cwd = cwd;
+	}
+	return build_descriptors(p);
+}
+
+static void builder(void *arg) MAY_YIELD
+{
+	manager.start_error = build_first(arg);
+	sched_stop();
+}
+
+/* ---- hooks. */
+
+static void caller_now(struct file_caller *ret)
+{
+	const struct thread *t = thread_current();
+
+	if (t)
+		*ret = (struct file_caller){ t->process->pid, t->process->cred.euid,
+					     t->process->cred.egid };
+}
+
+static void on_host_reply(void *ctx)
+{
+	(void)ctx;
+	front_ring();
+}
+
+static const struct file_hooks hooks = {
+	.sigpipe = proc_sigpipe,
+	.open_tty = proc_open_tty,
+	.tty_ioctl = proc_tty_ioctl,
+	.tty_access = proc_tty_access,
+	.caller = caller_now,
+	.descriptor = front_descriptor,
+};
+
+/* ---- starting. */
+
+static void front_defaults(const struct manager_options *o)
+{
+	front_options = (struct front_options){
+		.spin_ns = o->spin_ns == MANAGER_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns,
+		.servers = o->servers ? o->servers : SERVERS_DEFAULT,
+		.servers_max = o->servers_max ? o->servers_max : SERVERS_MAX_DEFAULT,
+		.keep_strangers = o->keep_strangers,
+	};
+}
+
+/* A socket and a pidfd for each process, and what files are open below. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer processes fit then */
+	}
+}
+
+static void sweeper(void *arg) MAY_YIELD
+{
+	(void)arg;
+	while (!manager.closing && task_sleep_until(clock_now_ns() + SWEEP_NS) == 0)
+		host_process_sweep();
+}
+
+MUST_USE static int start_tasks(const struct manager_options *o)
+{
+	struct task *t;
+	int r = serve_init();
+
+	if (r == 0)
+		r = task_start(&manager.sweeper, "sweeper", sweeper, NULL);
+	if (r == 0) {
+		union {
+			const void *from;
+			void *to;
+		} options = { .from = o };
+
+		r = task_start(&t, "builder", builder, options.to);
+	}
+	if (r < 0)
+		return r;
+	sched_run(); /* until the builder stops it */
+	return manager.start_error;
+}
+
+static int start(const struct manager_options *o)
+{
+	const struct sched_options sched_options = {
+		.task_limit = front_options.servers_max + 64,
+	};
+	const struct sched_hooks sched_hooks = { .poll = shm_poll, .idle = shm_idle };
+	const struct host_options host_options = { .notify = on_host_reply };
+	const struct proc_options proc_options = {
+		.process_limit = o->process_limit,
+		.descriptor_limit = o->descriptor_limit,
+	};
+	int r = shm_init(&manager.launch.server_fd, &manager.launch.bell_fd);
+
+	if (r == 0)
+		r = sched_init(&sched_options, &sched_hooks);
+	if (r == 0)
+		r = host_init(&host_options);
+	if (r == 0)
+		r = host_process_init();
+	if (r < 0)
+		return r;
+	proc_init(&proc_options, &host_process_ops);
+	file_set_hooks(&hooks);
+	call_set_trace(o->strace);
+	return start_tasks(o);
+}
+
+int manager_start(const struct manager_options *options, struct manager_launch *ret)
+{
+	static struct call_first first;
+	int r;
+
+	memset(&manager, 0, sizeof(manager));
+	manager.options = options;
+	front_defaults(options);
+	raise_descriptor_limit();
+	first = (struct call_first){ .argv = options->argv,
+				     .envp = options->envp,
+				     .path = options->path };
+	call_set_first(&first);
+	r = start(options);
+	if (r < 0) {
+		fprintf(stderr, "hascall: the manager cannot start: %s\n", strerror(-r));
+		return r;
+	}
+	manager.launch.area_fd = manager.first->client->area_fd;
+	manager.launch.socket_fd = manager.first->client->peer;
+	*ret = manager.launch;
+	return 0;
+}
+
+int manager_attach(pid_t pid)
+{
+	struct client *c = manager.first->client;
+	int r = host_process_adopt(manager.first, pid);
+
+	if (r < 0)
+		return r;
+	close(c->area_fd);
+	close(c->peer);
+	c->area_fd = c->peer = -1;
+	close(manager.launch.server_fd);
+	close(manager.launch.bell_fd);
+	return 0;
+}
+
+/* ---- running. */
+
+bool manager_poll(void)
+{
+	uint64_t signals = __atomic_exchange_n(&manager.signals, 0, __ATOMIC_ACQ_REL);
+
+	if (signals == 0)
+		return false;
+	for (; signals != 0; signals &= signals - 1)
+		proc_signal_foreground(__builtin_ctzll(signals) + 1);
+	return true;
+}
+
+void manager_forward_signal(int sig)
+{
+	if (sig < 1 || sig > 64)
+		return;
+	__atomic_fetch_or(&manager.signals, UINT64_C(1) << (sig - 1), __ATOMIC_ACQ_REL);
+	front_ring();
+}
+
+/* The first program has ended: the rest goes too, then the manager's own tasks. */
+static void closer(void *arg) MAY_YIELD
+{
+	(void)arg;
+	while (process_count() > 0) {
+		host_process_kill_all();
+		/* Nobody cancels this task. */
+		if (task_sleep_until(clock_now_ns() + CLOSE_STEP_NS) == 0)
+			host_process_sweep();
+	}
+	manager.closing = true;
+	task_cancel(manager.sweeper);
+	serve_close();
+	while (task_count() > 1) /* those that give back what files held, too */
+		task_yield();
+	sched_stop();
+}
+
+void manager_process_ended(struct process *p)
+{
+	if (p != manager.first || manager.ended)
+		return;
+	manager.ended = true;
+	manager.status = p->exited;
+	if (task_start(&manager.closer, "closer", closer, NULL) < 0)
+		sched_stop(); /* no memory: the host processes die with us (PDEATHSIG) */
+}
+
+int manager_run(int *ret_exit_status)
+{
+	if (!manager.ended || manager.closer)
+		sched_run();
+	process_put(manager.first);
+	manager.first = NULL;
+	*ret_exit_status = manager.status.code == CLD_EXITED ? manager.status.status
+							     : 128 + manager.status.status;
+	if (process_count() > 0)
+		return -ENOMEM;
+	proc_fini();
+	serve_fini();
+	area_fini();
+	host_process_fini();
+	vfs_fini();
+	host_fini();
+	sched_fini();
+	shm_fini();
+	return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FRONT_MANAGER_H
+#define FRONT_MANAGER_H
+/*
+ * manager.h - the whole POSIX manager: built, run until the first program has ended,
+ * and taken down. Layer: front.
+ *
+ *	manager_start(&options, &launch);
+ *	launch_start(... launch.area_fd ...) -> pid	(run/launch.h)
+ *	manager_attach(pid);
+ *	manager_run(&status);
+ *
+ * Order    when the first program has ended, what is left is killed (SIGKILL).
+ * Owner    options are borrowed until manager_run() returns. The descriptors in struct
+ *          manager_launch are the manager's; manager_attach() closes them.
+ * Thread   one manager a process, used by one thread; manager_forward_signal() by any, and
+ *          by signal handlers. SIGCHLD belongs to the manager meanwhile.
+ *
+ * Way down: manager_run -> sched_run -> shm_poll -> serve_queue -> call_serve.
+ */
+#include "base/cc.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct manager_options {
+	int root_fd;	  /* the host directory that becomes "/", or -1: the host's own */
+	const char *path; /* program, as call_first() tells exec */
+	char *const *argv, *const *envp;
+	const char *cwd;   /* inside; NULL or not there: "/" */
+	uint32_t uid, gid; /* of the first process */
+	const uint32_t *groups;
+	uint32_t group_count;
+	uint32_t umask;
+	bool strace;
+	uint32_t process_limit;		   /* 0: a default */
+	uint64_t descriptor_limit;	   /* 0: a default */
+	uint64_t memory_limit;		   /* bytes of changed files; 0: a default */
+	uint64_t spin_ns;		   /* MANAGER_SPIN_DEFAULT: a default */
+	unsigned int servers, servers_max; /* 0: a default */
+	bool keep_strangers; /* leave children alone that are no process inside (tests) */
+};
+#define MANAGER_SPIN_DEFAULT UINT64_MAX
+
+/* For the launcher. */
+struct manager_launch {
+	int area_fd, socket_fd, server_fd, bell_fd;
+};
+
+/* Build everything. 0, or -errno with a line on standard error. */
+MUST_USE int manager_start(const struct manager_options *options, struct manager_launch *ret);
+/* The first process's host process is this child of ours. 0 or -errno. */
+MUST_USE int manager_attach(pid_t pid);
+/* Until the first program has ended and all is gone. Exit status; 128 + signal if it was killed. */
+MUST_USE int manager_run(int *ret_exit_status);
+/* To the group in front of the terminal (SIGINT, SIGTERM, SIGWINCH ...). */
+void manager_forward_signal(int sig);
+
+#endif /* FRONT_MANAGER_H */
