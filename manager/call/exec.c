@@ -141,8 +141,8 @@ static int commit(struct request *req, const struct exec *e, const struct exec_t
 		.cmdline_size = text->cmdline_size,
 		.environ = text->environ,
 		.environ_size = text->environ_size,
-		.euid = p->cred.euid,
-		.egid = p->cred.egid,
+		.euid = UINT32_MAX,
+		.egid = UINT32_MAX,
 	};
 	int r = process_end_threads(req->thread);
 

@@ -3,7 +3,7 @@
  * fault, and whatever bytes a file holds, what is accepted keeps the rules.
  */
 #include "call/elf.h"
-#include "harness.h"
+#include "test/harness.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -417,7 +417,7 @@ static void damaged_programs_are_refused_or_keep_the_rules(void)
 	unsigned int rounds = test_sanitized ? 4000 : 20000, accepted = 0, seen = 0;
 
 	for (unsigned int p = 0; p < ARRAY_COUNT(programs); p++) {
-		uint8_t head[64 + 16 * sizeof(Elf64_Phdr)];
+		static uint8_t head[64 + 16 * sizeof(Elf64_Phdr)];
 		struct bytes b = load(programs[p], SIZE_MAX);
 
 		if (b.size < sizeof(head)) {
@@ -472,7 +472,7 @@ static void programs_of_this_machine_are_accepted(void)
 		DIR *dir = opendir(dirs[d]);
 
 		for (struct dirent *e; dir && (e = readdir(dir));) {
-			char path[600];
+			static char path[600];
 			struct elf_image image;
 			struct bytes b;
 			int fault;

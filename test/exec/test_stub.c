@@ -6,7 +6,7 @@
 #include "call/elf.h"
 #include "call/stub.h"
 #include "call/stub_decode.h"
-#include "harness.h"
+#include "test/harness.h"
 
 #include <fcntl.h>
 #include <stdio.h>
