@@ -106,7 +106,7 @@ void file_put(struct file *f)
 	assert(f->refs > 0); /* F1 */
 	if (--f->refs > 0) {
 		if (f->refs == f->in_flight && f->ops->socket)
-			socket_collect_garbage();
+			socket_collect_garbage(f);
 		return;
 	}
 	epoll_forget(f);

@@ -41,6 +41,7 @@ void memfd_fini(void);
 void poll_fini(void);
 void epoll_forget(struct file *f);  /* its last reference went */
 void locks_forget(struct file *f);  /* drops what the description itself holds */
-void socket_collect_garbage(void);  /* sockets that only unread messages refer to */
+/* All references to socket f are in messages now: if that closes a circle, empty it. */
+void socket_collect_garbage(struct file *f);
 
 #endif /* FILE_INSIDE_H */

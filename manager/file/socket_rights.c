@@ -168,10 +168,26 @@ static void mark_live(void)
 		visit_all(LIST_ENTRY(node, struct unix_socket, to_visit), found_alive, &to_visit);
 }
 
-void socket_collect_garbage(void)
+static bool carries_rights(const struct unix_socket *s)
+{
+	LIST_EACH(node, &s->messages) {
+		if (LIST_ENTRY(node, struct unix_message, node)->rights_count > 0)
+			return true;
+	}
+	LIST_EACH(node, &s->pending) {
+		if (carries_rights(LIST_ENTRY(node, struct unix_socket, in_pending)))
+			return true;
+	}
+	return false;
+}
+
+void socket_collect_garbage(struct file *f)
 {
 	struct list garbage = LIST_INIT(garbage);
 
+	/* Who carries nothing is in no circle: the usual case, a connection handed over. */
+	if (!carries_rights(socket_of(f)))
+		return;
 	mark_candidates();
 	mark_live();
 	LIST_EACH(it, &sockets_in_flight) {

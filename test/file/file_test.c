@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "test/file/file_test.h"
 
+#include "device/host.h"
 #include "file/socket.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #define TRACE_SIZE ((size_t)64 * 1024)
 
@@ -23,7 +28,7 @@ static void tell_caller(struct file_caller *ret)
 	*ret = test_caller;
 }
 
-void begin_file_world(void)
+static void begin_world(void)
 {
 	static const struct file_hooks hooks = { .sigpipe = count_sigpipe, .caller = tell_caller };
 	struct inode *root;
@@ -39,7 +44,7 @@ void begin_file_world(void)
 	CHECK_INT(file_count(), 0);
 }
 
-void end_file_world(void)
+static void end_world(void)
 {
 	CHECK_INT(file_count(), 0);
 	CHECK_INT(socket_in_flight(), 0);
@@ -52,15 +57,88 @@ void begin_files(void)
 {
 	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true }, NULL), 0);
 	CHECK_INT(trace_start(TRACE_USER, TRACE_SIZE), 0);
-	begin_file_world();
+	begin_world();
 }
 
 void end_files(void)
 {
 	CHECK_INT(task_count(), 0);
-	end_file_world();
+	end_world();
 	trace_stop();
 	sched_fini();
+}
+
+/* An executor rings the bell, and the idle scheduler sleeps on it. */
+static int bell = -1;
+
+static void ring(void *ctx)
+{
+	ssize_t written = write(*(int *)ctx, &(uint64_t){ 1 }, sizeof(uint64_t));
+
+	CHECK_INT(written, sizeof(uint64_t));
+}
+
+static bool poll_device(void *ctx)
+{
+	(void)ctx;
+	return host_poll();
+}
+
+static void idle(void *ctx, uint64_t deadline_ns)
+{
+	uint64_t now_ns = clock_now_ns(), count;
+	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	struct pollfd p = { .fd = *(int *)ctx, .events = POLLIN };
+	struct timespec t = { .tv_sec = (time_t)(left_ns / 1000000000u),
+			      .tv_nsec = (long)(left_ns % 1000000000u) };
+
+	if (ppoll(&p, 1, deadline_ns == TASK_FOREVER ? NULL : &t, NULL) > 0)
+		CHECK_INT(read(bell, &count, sizeof(count)), sizeof(count));
+}
+
+void begin_host_files(void)
+{
+	const struct sched_hooks hooks = { .poll = poll_device, .idle = idle, .ctx = &bell };
+	const struct host_options options = { .notify = ring, .notify_ctx = &bell };
+
+	bell = eventfd(0, EFD_CLOEXEC);
+	CHECK(bell >= 0);
+	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = false }, &hooks), 0);
+	CHECK_INT(trace_start(TRACE_USER, TRACE_SIZE), 0);
+	CHECK_INT(host_init(&options), 0);
+	begin_world();
+}
+
+void end_host_files(void)
+{
+	CHECK_INT(task_count(), 0);
+	CHECK_INT(host_calls_in_flight(), 0);
+	end_world();
+	host_fini();
+	trace_stop();
+	sched_fini();
+	close(bell);
+}
+
+static void stop_after_the_others(void *arg) MAY_YIELD;
+static void stop_after_the_others(void *arg)
+{
+	(void)arg;
+	while (task_count() > 1)
+		sleep_ms(1);
+	sched_stop();
+}
+
+void run_device(task_fn *fn)
+{
+	spawn("test", fn, NULL);
+	spawn("stop", stop_after_the_others, NULL);
+	sched_run();
+}
+
+void sleep_ms(unsigned int ms)
+{
+	CHECK_INT(task_sleep_until(clock_now_ns() + ms * MILLISECOND_NS), 0);
 }
 
 struct task *spawn(const char *name, task_fn *fn, void *arg)

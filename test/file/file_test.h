@@ -29,13 +29,16 @@ extern unsigned int test_sigpipe_count;	 /* since begin_files() */
 
 void begin_files(void);
 void end_files(void);
-/* The same without a scheduler of its own: the caller has one. */
-void begin_file_world(void);
-void end_file_world(void);
+/* The same on the real clock, with the host as a device: for what waits for the host. */
+void begin_host_files(void);
+void end_host_files(void);
 
 struct task *spawn(const char *name, task_fn *fn, void *arg);
 /* Run fn as a task, and all it starts, to the end. */
 void run_task(task_fn *fn, void *arg);
+/* The same between begin_host_files() and end_host_files(). */
+void run_device(task_fn *fn);
+void sleep_ms(unsigned int ms) MAY_YIELD;
 /* As many other tasks as there are get their turn. */
 void let_others_run(void) MAY_YIELD;
 
