@@ -39,11 +39,13 @@ int vfs_chmod(const struct vfs_cred *cred, struct inode *inode, uint32_t mode)
 	return inode->ops->setattr(inode, &attr, VFS_SET_MODE | VFS_SET_CTIME);
 }
 
-/* `mode` without the bits that would let others run it as its owner. */
-static uint32_t without_privileges(uint32_t mode)
+/* The mode without the bits that would let others run it as its owner. */
+static uint32_t without_privileges(const struct vfs_cred *cred, const struct perm *perm)
 {
-	mode &= ~(uint32_t)S_ISUID;
-	if (mode & S_IXGRP) /* without it the bit once meant mandatory locking */
+	uint32_t mode = perm->mode & ~(uint32_t)S_ISUID;
+
+	/* Without group execution the bit means nothing, and its group may keep it. */
+	if ((mode & S_IXGRP) || !(cred->privileged || cred_in_group(cred, perm->gid)))
 		mode &= ~(uint32_t)S_ISGID;
 	return mode;
 }
@@ -71,9 +73,12 @@ int vfs_chown(const struct vfs_cred *cred, struct inode *inode, uint32_t uid, ui
 		set |= VFS_SET_UID;
 	if (gid != NO_ID)
 		set |= VFS_SET_GID;
-	attr.mode = S_ISDIR(inode->type) ? perm.mode : without_privileges(perm.mode);
-	if (attr.mode != perm.mode)
+	attr.mode = S_ISDIR(inode->type) ? perm.mode : without_privileges(cred, &perm);
+	if (attr.mode != perm.mode) {
+		if (!cred_owns(cred, perm.uid)) /* a chown that changes nothing still does this */
+			return -EPERM;
 		set |= VFS_SET_MODE;
+	}
 	return inode->ops->setattr(inode, &attr, set);
 }
 
@@ -88,7 +93,7 @@ int vfs_remove_privs(const struct vfs_cred *cred, struct inode *inode)
 	r = inode_perm(inode, &perm);
 	if (r < 0)
 		return r;
-	attr.mode = without_privileges(perm.mode);
+	attr.mode = without_privileges(cred, &perm);
 	if (attr.mode == perm.mode || !inode->ops->setattr)
 		return 0;
 	return inode->ops->setattr(inode, &attr, VFS_SET_MODE | VFS_SET_CTIME);
@@ -99,6 +104,7 @@ int vfs_truncate(const struct vfs_cred *cred, struct inode *inode, uint64_t size
 {
 	struct vfs_attr attr, now;
 	unsigned int set = VFS_SET_SIZE;
+	struct perm perm;
 	int r;
 
 	if (S_ISDIR(inode->type))
@@ -122,8 +128,9 @@ int vfs_truncate(const struct vfs_cred *cred, struct inode *inode, uint64_t size
 	/* truncate(2) to the same size is no change; ftruncate(2) and O_TRUNC always count as one. */
 	if (by_descriptor || size != attr.size)
 		set |= VFS_SET_MTIME | VFS_SET_CTIME;
+	perm = (struct perm){ attr.mode, attr.uid, attr.gid };
 	if (!cred->privileged)
-		now.mode = without_privileges(attr.mode);
+		now.mode = without_privileges(cred, &perm);
 	if (now.mode != attr.mode)
 		set |= VFS_SET_MODE;
 	return inode->ops->setattr(inode, &now, set);

@@ -36,7 +36,7 @@ int new_attr(const struct vfs *view, struct inode *dir, uint32_t mode, struct vf
 	return 0;
 }
 
-/* The directory is locked: is the place free, and may we use it? */
+/* The directory is locked: is the place free? */
 static int check_place(struct place *place, bool make_directory) MAY_YIELD
 {
 	struct walk *w = &place->walk;
@@ -48,7 +48,7 @@ static int check_place(struct place *place, bool make_directory) MAY_YIELD
 		return -EEXIST;
 	if (w->slash && !make_directory)
 		return -ENOENT;
-	return may_change(w->view->cred, w->dir);
+	return w->dir->inode->fs->read_only ? -EROFS : 0;
 }
 
 int change_begin(struct place *place, const struct vfs *view, struct dentry *at, const char *path,
@@ -81,7 +81,7 @@ void change_end(struct place *place)
 	walk_end(&place->walk);
 }
 
-/* The umask and a setgid directory have their say; then the file system makes it. */
+/* may_change() was asked. The umask and a setgid directory have their say. */
 static int make_inode(struct place *place, uint32_t mode, uint64_t rdev) MAY_YIELD
 {
 	struct inode *dir = place->walk.dir->inode;
@@ -109,7 +109,9 @@ int vfs_mkdir(const struct vfs *view, struct dentry *at, const char *path, uint3
 
 	if (r < 0)
 		return r;
-	r = make_inode(&place, S_IFDIR | (mode & (0777u | S_ISVTX)), 0);
+	r = may_change(view->cred, place.walk.dir);
+	if (r == 0)
+		r = make_inode(&place, S_IFDIR | (mode & (0777u | S_ISVTX)), 0);
 	change_end(&place);
 	return r;
 }
@@ -145,10 +147,11 @@ int vfs_mknod(const struct vfs *view, struct dentry *at, const char *path, uint3
 		return r;
 	if (!(mode & S_IFMT))
 		mode |= S_IFREG;
+	r = may_change(view->cred, place.walk.dir);
 	/* Device 0/0 is how an overlay's upper layer says "there is no such name". */
-	if (device && (!view->cred->privileged || (S_ISCHR(mode) && rdev == makedev(0, 0))))
+	if (r == 0 && device && (!view->cred->privileged || (S_ISCHR(mode) && rdev == makedev(0, 0))))
 		r = -EPERM;
-	else
+	if (r == 0)
 		r = make_inode(&place, mode & (S_IFMT | MODE_BITS), device ? rdev : 0);
 	change_end(&place);
 	return r;
@@ -163,7 +166,9 @@ int vfs_make_socket(const struct vfs *view, const char *path, uint32_t mode, str
 		return -EADDRINUSE; /* as bind(2) says it */
 	if (r < 0)
 		return r;
-	r = make_inode(&place, S_IFSOCK | (mode & 0777u), 0);
+	r = may_change(view->cred, place.walk.dir);
+	if (r == 0)
+		r = make_inode(&place, S_IFSOCK | (mode & 0777u), 0);
 	if (r == 0)
 		*ret = dentry_get(place.name);
 	change_end(&place);
@@ -186,7 +191,9 @@ int vfs_symlink(const struct vfs *view, const char *target, struct dentry *at, c
 	if (r < 0)
 		return r;
 	dir = place.walk.dir->inode;
-	r = dir->ops->symlink ? new_attr(view, dir, S_IFLNK | 0777, &attr) : -EPERM;
+	r = may_change(view->cred, place.walk.dir);
+	if (r == 0)
+		r = dir->ops->symlink ? new_attr(view, dir, S_IFLNK | 0777, &attr) : -EPERM;
 	if (r == 0)
 		r = dir->ops->symlink(dir, place.name->name, place.name->name_len, &attr, target,
 				      &made);
@@ -197,14 +204,17 @@ int vfs_symlink(const struct vfs *view, const char *target, struct dentry *at, c
 }
 
 /* What link(2) refuses once the new place is known to be free. */
-static int check_link(const struct vfs *view, struct dentry *from, struct inode *dir) MAY_YIELD
+static int check_link(const struct vfs *view, struct dentry *from, struct dentry *to) MAY_YIELD
 {
+	struct inode *dir = to->inode;
 	struct vfs_attr attr;
 	int r;
 
 	if (from->inode->fs != dir->fs)
 		return -EXDEV;
 	r = may_hard_link(view->cred, from->inode);
+	if (r == 0)
+		r = may_change(view->cred, to);
 	if (r < 0)
 		return r;
 	if (!dir->ops->link || S_ISDIR(from->inode->type))
@@ -227,7 +237,7 @@ int vfs_link(const struct vfs *view, struct dentry *from, struct dentry *at, con
 	if (r < 0)
 		return r;
 	dir = place.walk.dir->inode;
-	r = check_link(view, from, dir);
+	r = check_link(view, from, place.walk.dir);
 	if (r == 0)
 		r = dir->ops->link(dir, place.name->name, place.name->name_len, from->inode);
 	if (r == 0)

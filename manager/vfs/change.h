@@ -18,7 +18,8 @@ struct place {
 
 /*
  * Walk to `path` and lock its directory. EEXIST if there is something, ENOENT for
- * "name/" unless a directory is to be made, EROFS, EACCES.
+ * "name/" unless a directory is to be made, EROFS. Whether one may write there
+ * (may_change) is for the caller to ask, at the place where Linux asks it.
  */
 MUST_USE int change_begin(struct place *place, const struct vfs *view, struct dentry *at,
 			  const char *path, bool make_directory) MAY_YIELD;

@@ -26,27 +26,6 @@ static unsigned int open_wants(int flags)
 	return may;
 }
 
-/* fs.protected_regular and fs.protected_fifos: O_CREAT does not open another's file in /tmp. */
-static int check_sticky_create(const struct vfs_cred *cred, struct inode *dir,
-			       struct inode *inode) MAY_YIELD
-{
-	struct perm dir_perm, perm;
-	int r;
-
-	if (!S_ISREG(inode->type) && !S_ISFIFO(inode->type))
-		return 0;
-	if (!dir->has_perm || !(dir->mode & S_ISVTX))
-		return 0;
-	r = inode_perm(dir, &dir_perm);
-	if (r == 0)
-		r = inode_perm(inode, &perm);
-	if (r < 0 || perm.uid == dir_perm.uid || perm.uid == cred->fsuid)
-		return r;
-	if (dir_perm.mode & S_IWOTH)
-		return -EACCES;
-	return (dir_perm.mode & S_IWGRP) && S_ISREG(inode->type) ? -EACCES : 0;
-}
-
 /* May what was found be opened so? In the order of the kernel's may_open(). */
 static int check_access(const struct vfs_cred *cred, struct inode *inode, int flags) MAY_YIELD
 {
@@ -180,7 +159,7 @@ static int open_found(struct walk *w, int flags, struct dentry *d) MAY_YIELD
 			return -EISDIR;
 		/* After a jump w->dir is the object itself, which is no directory here. */
 		if (dentry_is(w->dir, S_IFDIR)) {
-			r = check_sticky_create(cred, w->dir->inode, d->inode);
+			r = may_create_over(cred, w->dir->inode, d->inode);
 			if (r < 0)
 				return r;
 		}

@@ -5,6 +5,14 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+/* What Debian sets. */
+static struct vfs_protect protect = { .symlinks = 1, .hardlinks = 1, .regular = 2, .fifos = 1 };
+
+void vfs_set_protect(const struct vfs_protect *p)
+{
+	protect = *p;
+}
+
 int inode_perm(struct inode *inode, struct perm *ret)
 {
 	struct vfs_attr attr;
@@ -102,8 +110,11 @@ int may_follow_link(const struct vfs_cred *cred, struct inode *dir, struct inode
 {
 	const uint32_t shared = S_ISVTX | S_IWOTH;
 	struct perm dir_perm, perm;
-	int r = inode_perm(dir, &dir_perm);
+	int r;
 
+	if (!protect.symlinks)
+		return 0;
+	r = inode_perm(dir, &dir_perm);
 	if (r < 0 || (dir_perm.mode & shared) != shared)
 		return r;
 	r = inode_perm(link, &perm);
@@ -115,12 +126,37 @@ int may_follow_link(const struct vfs_cred *cred, struct inode *dir, struct inode
 int may_hard_link(const struct vfs_cred *cred, struct inode *inode)
 {
 	struct perm perm;
-	int r = inode_perm(inode, &perm);
+	int r;
 
+	if (!protect.hardlinks)
+		return 0;
+	r = inode_perm(inode, &perm);
 	if (r < 0 || cred_owns(cred, perm.uid))
 		return r;
 	if (!S_ISREG(inode->type) || (perm.mode & S_ISUID) ||
 	    (perm.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
 		return -EPERM;
 	return vfs_permission(cred, inode, VFS_MAY_READ | VFS_MAY_WRITE) < 0 ? -EPERM : 0;
+}
+
+/* Level 1 protects in directories that all may write, level 2 in those of a group too. */
+int may_create_over(const struct vfs_cred *cred, struct inode *dir, struct inode *inode)
+{
+	unsigned int level = S_ISREG(inode->type)  ? protect.regular :
+			     S_ISFIFO(inode->type) ? protect.fifos :
+						     0;
+	struct perm dir_perm, perm;
+	int r;
+
+	if (level == 0)
+		return 0;
+	r = inode_perm(dir, &dir_perm);
+	if (r < 0 || !(dir_perm.mode & S_ISVTX))
+		return r;
+	r = inode_perm(inode, &perm);
+	if (r < 0 || perm.uid == dir_perm.uid || perm.uid == cred->fsuid)
+		return r;
+	if (dir_perm.mode & S_IWOTH)
+		return -EACCES;
+	return (dir_perm.mode & S_IWGRP) && level >= 2 ? -EACCES : 0;
 }

@@ -249,6 +249,15 @@ MUST_USE ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, ui
 MUST_USE int vfs_readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 MUST_USE int vfs_map(struct inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
 
+/*
+ * fs.protected_symlinks, _hardlinks, _regular, _fifos of the host: what sticky
+ * directories protect, and which files may be linked. Debian's settings until told.
+ */
+struct vfs_protect {
+	unsigned int symlinks, hardlinks, regular, fifos;
+};
+void vfs_set_protect(const struct vfs_protect *protect);
+
 /* A write or truncate by `cred` takes the set-user-id and set-group-id bits away (unless privileged). */
 MUST_USE int vfs_remove_privs(const struct vfs_cred *cred, struct inode *inode) MAY_YIELD;
 /* Names from *cursor on; checks nothing but the type (the descriptor was opened for reading). */
