@@ -67,7 +67,10 @@ static int fill_own_names(struct dir_fill *fill, struct inode *inode)
 	while (fill->position < DIR_OWN_NAMES) {
 		uint64_t i = fill->position;
 		struct vfs_dirent entry = {
-			.name = names[i], .name_len = i + 1, .ino = inode->ino, .type = DT_DIR,
+			.name = names[i],
+			.name_len = i + 1,
+			.ino = inode->ino,
+			.type = DT_DIR,
 		};
 		int r = fill_one(fill, &entry, i + 1);
 

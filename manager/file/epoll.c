@@ -26,9 +26,9 @@
 #define EPOLL_ALWAYS (EPOLLERR | EPOLLHUP)
 #define EPOLL_WAYS (EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE)
 /* Names of events that poll(2) has with the same values. */
-#define EPOLL_EVENTS                                                                     \
-	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM |       \
-	 EPOLLWRBAND | EPOLLMSG | EPOLLRDHUP | EPOLL_ALWAYS)
+#define EPOLL_EVENTS                                                                             \
+	(EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDNORM | EPOLLRDBAND | EPOLLWRNORM | EPOLLWRBAND | \
+	 EPOLLMSG | EPOLLRDHUP | EPOLL_ALWAYS)
 
 struct epoll {
 	struct file *file;

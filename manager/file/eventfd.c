@@ -17,7 +17,8 @@ struct eventfd {
 	struct poll_queue changed;
 };
 
-static ssize_t eventfd_read_value(struct file *f, void *buf, size_t size, uint64_t *offset) MAY_YIELD
+static ssize_t eventfd_read_value(struct file *f, void *buf, size_t size, uint64_t *offset)
+	MAY_YIELD
 {
 	struct eventfd *e = f->private_data;
 	uint64_t taken;
@@ -40,8 +41,8 @@ static ssize_t eventfd_read_value(struct file *f, void *buf, size_t size, uint64
 	return sizeof(taken);
 }
 
-static ssize_t eventfd_write_value(struct file *f, const void *buf, size_t size,
-				   uint64_t *offset) MAY_YIELD
+static ssize_t eventfd_write_value(struct file *f, const void *buf, size_t size, uint64_t *offset)
+	MAY_YIELD
 {
 	struct eventfd *e = f->private_data;
 	uint64_t added;
@@ -70,8 +71,7 @@ static unsigned int eventfd_poll(struct file *f, struct poll_table *pt)
 	struct eventfd *e = f->private_data;
 
 	poll_table_add(pt, &e->changed);
-	return (e->value > 0 ? FILE_READY_IN : 0u) |
-	       (e->value < EVENTFD_MAX ? FILE_READY_OUT : 0u);
+	return (e->value > 0 ? FILE_READY_IN : 0u) | (e->value < EVENTFD_MAX ? FILE_READY_OUT : 0u);
 }
 
 static void eventfd_release(struct file *f)

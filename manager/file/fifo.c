@@ -24,7 +24,7 @@ static int pipe_of(struct inode *inode, struct pipe **ret)
 	return 0;
 }
 
-/* Wait until *opens moves on. The other end may come and go before we run: so a count, not a state. */
+/* Wait until *opens moves on: a count, as the other end may come and go before we run. */
 static int wait_for_end(struct pipe *p, const uint64_t *opens) MAY_YIELD
 {
 	uint64_t before = *opens;

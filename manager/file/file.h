@@ -25,9 +25,9 @@
 #define ERESTARTSYS 512 /* interrupted; the shim restarts it under SA_RESTART */
 
 struct file;
-struct socket_ops; /* file/socket.h */
-struct itimerspec; /* <time.h> */
-struct flock;	   /* <fcntl.h> */
+struct socket_ops;  /* file/socket.h */
+struct itimerspec;  /* <time.h> */
+struct flock;	    /* <fcntl.h> */
 struct epoll_event; /* <sys/epoll.h> */
 
 /*
@@ -41,7 +41,8 @@ struct poll_queue {
 };
 struct poll_watch {
 	struct list node;
-	void (*changed)(struct poll_watch *watch); /* must not yield; the watch stays in its queue */
+	void (*changed)(
+		struct poll_watch *watch); /* must not yield; the watch stays in its queue */
 };
 void poll_queue_init(struct poll_queue *q);
 void poll_queue_wake(struct poll_queue *q);
@@ -71,15 +72,16 @@ struct file_ops {
 	ssize_t (*write)(struct file *f, const void *buf, size_t size, uint64_t *offset);
 	/* POLLIN... that hold now; and stand in the queues that announce a change. */
 	unsigned int (*poll)(struct file *f, struct poll_table *pt);
-	/* arg is a manager buffer of the size the command says (see call/ioctl), or a plain number. */
+	/* arg: a manager buffer of the size the command says. number: the argument as it came. */
 	int (*ioctl)(struct file *f, unsigned int cmd, void *arg, uint64_t number);
 	int64_t (*seek)(struct file *f, int64_t offset, int whence);
 	int (*getattr)(struct file *f, struct vfs_attr *ret); /* missing: the inode's */
-	int (*set_flags)(struct file *f, int flags);	      /* may refuse new O_NONBLOCK, O_APPEND, ... */
-	int (*map)(struct file *f, bool for_write, struct vfs_mapping *ret); /* missing: the inode's */
+	int (*set_flags)(struct file *f, int flags); /* may refuse new O_NONBLOCK, O_APPEND, ... */
+	int (*map)(struct file *f, bool for_write,
+		   struct vfs_mapping *ret); /* missing: the inode's */
 	/* A second description of the same thing, for /proc/self/fd/N. Missing: -ENXIO. */
 	int (*reopen)(struct file *f, int flags, struct file **ret);
-	/* The text of /proc/PID/fd/N of a nameless one: length. Missing: file_text() makes it of kind. */
+	/* The text of /proc/PID/fd/N of a nameless one: length. Missing: made of `kind`. */
 	int (*text)(struct file *f, char *buf, size_t size);
 	void (*release)(struct file *f);
 	const struct socket_ops *socket; /* NULL: not a socket */
@@ -95,10 +97,10 @@ struct file {
 	struct dentry *dentry;		/* NULL: no name (pipe, socket, eventfd) */
 	uint64_t id;			/* "ino" of nameless ones */
 	void *private_data;
-	int32_t owner; /* F_SETOWN */
-	uint32_t in_flight;	  /* references held by messages nobody has received: socket_rights.c */
-	struct list epoll_items;  /* epoll entries that watch it: epoll.c */
-	struct list locks;	  /* of a nameless file; others keep them at the inode: lock.c */
+	int32_t owner;	    /* F_SETOWN */
+	uint32_t in_flight; /* references held by messages nobody has received: socket_rights.c */
+	struct list epoll_items; /* epoll entries that watch it: epoll.c */
+	struct list locks;	 /* of a nameless file; others keep them at the inode: lock.c */
 };
 
 MUST_USE int file_new(const struct file_ops *ops, int flags, void *private_data, struct file **ret);
@@ -106,17 +108,17 @@ struct file *file_get(struct file *f);
 /* Last put releases; may be called anywhere in a task, never yields. NULL is fine. */
 void file_put(struct file *f);
 struct inode *file_inode(const struct file *f); /* borrowed, NULL for nameless */
-/* What /proc/PID/fd/N of a nameless file says: "pipe:[12]", "/dev/pts/3". Length, cut at size - 1. */
+/* What /proc/PID/fd/N of a nameless file says: "pipe:[12]", "/dev/pts/3". Length, below size. */
 int file_text(struct file *f, char *buf, size_t size);
-bool file_readable(const struct file *f);	/* by its access mode */
+bool file_readable(const struct file *f); /* by its access mode */
 bool file_writable(const struct file *f);
 
 /*
- * Open what a dentry names (regular, directory, fifo, device by rdev; O_PATH). A fifo may wait for its other end.
- * Names and permissions have been decided by vfs_open().
+ * Open what a dentry names (regular, directory, fifo, device by rdev; O_PATH). A fifo may
+ * wait for its other end. vfs_open() has decided on names and permissions.
  */
 MUST_USE int file_open(struct dentry *d, int flags, struct file **ret) MAY_YIELD;
-/* What open("/proc/self/fd/N") does with a file that has no name: pipes, terminals; others -ENXIO. */
+/* open("/proc/self/fd/N") of a file without a name: pipes, terminals; others -ENXIO. */
 MUST_USE int file_reopen(struct file *f, int flags, struct file **ret) MAY_YIELD;
 /* memfd_create(2): a nameless file in memory. The name is for /proc/PID/fd only. */
 MUST_USE int memfd_file_new(const char *name, int flags, struct file **ret) MAY_YIELD;
@@ -124,14 +126,15 @@ MUST_USE int memfd_file_new(const char *name, int flags, struct file **ret) MAY_
 MUST_USE ssize_t file_read(struct file *f, void *buf, size_t size) MAY_YIELD;
 MUST_USE ssize_t file_write(struct file *f, const void *buf, size_t size) MAY_YIELD;
 MUST_USE ssize_t file_pread(struct file *f, void *buf, size_t size, uint64_t offset) MAY_YIELD;
-MUST_USE ssize_t file_pwrite(struct file *f, const void *buf, size_t size, uint64_t offset) MAY_YIELD;
+MUST_USE ssize_t file_pwrite(struct file *f, const void *buf, size_t size, uint64_t offset)
+	MAY_YIELD;
 MUST_USE int64_t file_seek(struct file *f, int64_t offset, int whence) MAY_YIELD;
 MUST_USE int file_getattr(struct file *f, struct vfs_attr *ret) MAY_YIELD;
 /* getdents64 records into buf: bytes, 0 at the end, -EINVAL if not even one fits. */
 MUST_USE ssize_t file_getdents(struct file *f, void *buf, size_t size) MAY_YIELD;
 unsigned int file_poll(struct file *f, struct poll_table *pt);
 MUST_USE int file_ioctl(struct file *f, unsigned int cmd, void *arg, uint64_t number) MAY_YIELD;
-/* F_SETFL: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC of `flags`; the rest is left as it is. */
+/* F_SETFL: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC of `flags`; no others change. */
 MUST_USE int file_set_flags(struct file *f, int flags);
 MUST_USE int file_sync(struct file *f, bool data_only) MAY_YIELD;
 MUST_USE int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t size) MAY_YIELD;
@@ -139,16 +142,20 @@ MUST_USE int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t 
 MUST_USE int file_map(struct file *f, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
 
 struct poll_item {
-	struct file *file;  /* NULL: ignore (negative fd) */
+	struct file *file; /* NULL: ignore (negative fd) */
 	unsigned int events, ret_events;
 };
-/* poll(2) over files: count of items with ret_events, 0 at the deadline, -EINTR. No memory is taken up to 64 items. */
-MUST_USE int file_poll_many(struct poll_item *items, unsigned int count, uint64_t deadline_ns) MAY_YIELD;
+/*
+ * poll(2) over files: count of items with ret_events, 0 at the deadline, -EINTR. No
+ * memory is taken for up to 64 items.
+ */
+MUST_USE int file_poll_many(struct poll_item *items, unsigned int count, uint64_t deadline_ns)
+	MAY_YIELD;
 
 /* pipes: ret[0] reads, ret[1] writes. */
 MUST_USE int pipe_new(int flags, struct file *ret[2]);
 MUST_USE int pipe_resize(struct file *f, size_t size); /* F_SETPIPE_SZ: the size given, or -errno */
-int pipe_size(struct file *f);			     /* F_GETPIPE_SZ, -EBADF */
+int pipe_size(struct file *f);			       /* F_GETPIPE_SZ, -EBADF */
 MUST_USE int eventfd_new(unsigned int value, int flags, struct file **ret);
 MUST_USE int timerfd_new(int clock, int flags, struct file **ret);
 /* timerfd_settime, timerfd_gettime; -EINVAL if f is another kind. ret_old may be NULL. */
@@ -163,7 +170,8 @@ MUST_USE int epoll_wait_events(struct file *ep, struct epoll_event *events, unsi
 			       uint64_t deadline_ns) MAY_YIELD;
 /* AF_UNIX only: */
 MUST_USE int socketpair_new(int type, int flags, struct file *ret[2]);
-MUST_USE int socket_new(int domain, int type, int protocol, struct file **ret); /* unconnected AF_UNIX */
+MUST_USE int socket_new(int domain, int type, int protocol,
+			struct file **ret); /* unconnected AF_UNIX */
 
 /*
  * A descriptor of the host that the program was started with (0, 1, 2): a
@@ -182,12 +190,15 @@ struct file_caller {
 
 /* Called once by the manager: what file/ needs from above. Any may be NULL. */
 struct file_hooks {
-	void (*sigpipe)(void);	    /* the calling task wrote to a pipe nobody reads */
-	struct file *(*open_tty)(void); /* /dev/tty: the session's terminal, new reference or NULL */
-	/* TIOCGPGRP, TIOCSPGRP, TIOCSCTTY, TIOCGSID, TIOCNOTTY on a terminal; arg as in ops.ioctl. */
+	void (*sigpipe)(void); /* the calling task wrote to a pipe nobody reads */
+	struct file *(*open_tty)(
+		void); /* /dev/tty: the session's terminal, new reference or NULL */
+	/* On a terminal: TIOCGPGRP, TIOCSPGRP, TIOCSCTTY, TIOCGSID, TIOCNOTTY. */
 	int (*tty_ioctl)(struct file *f, unsigned int cmd, void *arg);
-	/* The caller is about to read, write or configure a terminal: 0, or what the call answers
-	 * because it is in the background (-ERESTARTSYS after SIGTTIN or SIGTTOU was sent, -EIO). */
+	/*
+	 * The caller is about to read, write or configure a terminal: 0, or what the call
+	 * answers because it is in the background (-ERESTARTSYS after a signal, -EIO).
+	 */
 	int (*tty_access)(struct file *f, bool writing);
 	void (*caller)(struct file_caller *ret);
 	/* What /proc/PID/fd/FD names: new reference or NULL. */
@@ -204,6 +215,7 @@ void file_fini(void);	   /* no file may be left: asserted. Before vfs_fini(). */
 MUST_USE int file_lock_posix(struct file *f, const void *owner, int32_t pid, int cmd,
 			     struct flock *lock) MAY_YIELD;
 MUST_USE int file_lock_flock(struct file *f, int operation) MAY_YIELD;
-void file_lock_release_owner(struct file *f, const void *owner); /* close(2) drops the process's record locks */
+void file_lock_release_owner(struct file *f,
+			     const void *owner); /* close(2) drops the process's record locks */
 
 #endif /* FILE_FILE_H */

@@ -11,9 +11,9 @@
 #include "file/inside.h"
 
 enum host_kind {
-	HOST_PLAIN,    /* regular file, directory, /dev/null: never blocks for long */
+	HOST_PLAIN, /* regular file, directory, /dev/null: never blocks for long */
 	HOST_TERMINAL,
-	HOST_STREAM,   /* pipe, other character device */
+	HOST_STREAM, /* pipe, other character device */
 	HOST_SOCKET,
 };
 
@@ -25,7 +25,7 @@ struct host_end {
 	bool never_blocks; /* fd is a description of our own, with O_NONBLOCK */
 	bool quick;	   /* HOST_PLAIN: its calls may be made here */
 	bool quick_known;
-	uint64_t version;  /* for mappings */
+	uint64_t version; /* for mappings */
 	/* streams: readiness, from the first time somebody waits */
 	struct hostwait wait;
 	bool watched;

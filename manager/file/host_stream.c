@@ -119,7 +119,8 @@ static ssize_t broken(struct host_end *end)
 	return -EPIPE;
 }
 
-static ssize_t stream_write(struct file *f, const void *buf, size_t size, uint64_t *offset) MAY_YIELD
+static ssize_t stream_write(struct file *f, const void *buf, size_t size, uint64_t *offset)
+	MAY_YIELD
 {
 	struct host_end *end = host_end_of(f);
 	size_t done = 0;

@@ -39,8 +39,8 @@ bool dir_is(const struct file *f);
 
 void memfd_fini(void);
 void poll_fini(void);
-void epoll_forget(struct file *f);  /* its last reference went */
-void locks_forget(struct file *f);  /* drops what the description itself holds */
+void epoll_forget(struct file *f); /* its last reference went */
+void locks_forget(struct file *f); /* drops what the description itself holds */
 /* All references to socket f are in messages now: if that closes a circle, empty it. */
 void socket_collect_garbage(struct file *f);
 

@@ -25,8 +25,9 @@ struct file_lock {
 	struct list node;
 	enum lock_kind kind;
 	bool exclusive;
-	const void *owner; /* of records: a process, or the description (OFD); of whole: the description */
-	int32_t pid;	   /* told by F_GETLK; -1: a description's */
+	/* of a record: a process, or the description (OFD); of a whole file: the description */
+	const void *owner;
+	int32_t pid;	     /* told by F_GETLK; -1: a description's */
 	uint64_t start, end; /* bytes, both included */
 	struct waitq waiting;
 };
@@ -272,8 +273,8 @@ static void tell_conflict(struct list *locks, const struct file_lock *wanted, st
 	ret->l_type = conflict->exclusive ? F_WRLCK : F_RDLCK;
 	ret->l_whence = SEEK_SET;
 	ret->l_start = (off_t)conflict->start;
-	ret->l_len = conflict->end == LOCK_TO_END
-			     ? 0 : (off_t)(conflict->end - conflict->start + 1);
+	ret->l_len = conflict->end == LOCK_TO_END ? 0
+						  : (off_t)(conflict->end - conflict->start + 1);
 	ret->l_pid = conflict->pid;
 }
 

@@ -188,7 +188,7 @@ static unsigned int pipe_poll(struct file *f, struct poll_table *pt)
 	if (file_readable(f)) {
 		if (p->used > 0)
 			events |= FILE_READY_IN;
-		/* A fifo's reader that never met a writer is not hung up (position: writers before it). */
+		/* A fifo's reader that never met a writer is not hung up. */
 		if (p->writers == 0 && !(p->named && f->position == p->writer_opens))
 			events |= POLLHUP;
 	}

@@ -118,7 +118,7 @@ static int look(struct poll_item *items, unsigned int count, struct poll_table *
 	return ready;
 }
 
-/* Stand in all queues, sleep once, leave them: the count of ready ones, 0, or -errno of the wait. */
+/* Stand in all queues, sleep once, leave them: count of ready ones, 0, or the wait's -errno. */
 static int stand_and_wait(struct poll_item *items, unsigned int count, uint64_t deadline_ns,
 			  struct poll_places *places) MAY_YIELD
 {

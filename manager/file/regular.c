@@ -64,8 +64,8 @@ static ssize_t append(struct inode *inode, const void *buf, size_t size, uint64_
 }
 
 /* O_APPEND holds for pwrite(2) too, as it does on Linux. */
-static ssize_t regular_write(struct file *f, const void *buf, size_t size,
-			     uint64_t *offset) MAY_YIELD
+static ssize_t regular_write(struct file *f, const void *buf, size_t size, uint64_t *offset)
+	MAY_YIELD
 {
 	struct inode *inode = file_inode(f);
 	struct append_state *state;

@@ -193,7 +193,8 @@ static ssize_t socket_read(struct file *f, void *buf, size_t size, uint64_t *off
 	return socket_receive(f, &message, 0);
 }
 
-static ssize_t socket_write(struct file *f, const void *buf, size_t size, uint64_t *offset) MAY_YIELD
+static ssize_t socket_write(struct file *f, const void *buf, size_t size, uint64_t *offset)
+	MAY_YIELD
 {
 	/* What is sent is only read; the member serves both directions. */
 	struct socket_message message = { .data = (void *)(uintptr_t)buf, .size = size };

@@ -18,7 +18,7 @@ int socket_listen(struct file *f, int backlog)
 		return -EINVAL;
 	s->state = SOCKET_LISTENING;
 	s->backlog = backlog < 0 || backlog > SOCKET_BACKLOG_MAX ? SOCKET_BACKLOG_MAX
-								  : (unsigned int)backlog;
+								 : (unsigned int)backlog;
 	file_caller_now(&s->owner);
 	/* More may be let in now. */
 	waitq_wake_all(&s->space);

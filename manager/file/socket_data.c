@@ -14,7 +14,7 @@
 
 #define PIECE_SIZE 32768u      /* of a long write to a stream: one message */
 #define PIECE_ROOM_LEAST 2000u /* room in a message, so that small writes share one */
-#define SEND_FLAGS                                                                      \
+#define SEND_FLAGS \
 	(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_CMSG_CLOEXEC | MSG_CONFIRM | MSG_MORE)
 
 static size_t smaller(size_t a, size_t b)
@@ -55,7 +55,8 @@ static ssize_t broken(int flags)
 }
 
 /* Wait at `to` for space. to is counted here: it may end while we wait. */
-static int wait_for_space(struct unix_socket *s, struct unix_socket *to, uint64_t deadline_ns) MAY_YIELD
+static int wait_for_space(struct unix_socket *s, struct unix_socket *to, uint64_t deadline_ns)
+	MAY_YIELD
 {
 	int r;
 
@@ -140,7 +141,8 @@ static ssize_t stream_put(struct unix_socket *to, struct socket_message *rest)
 	return (ssize_t)size;
 }
 
-static ssize_t stream_send(struct file *f, const struct socket_message *message, int flags) MAY_YIELD
+static ssize_t stream_send(struct file *f, const struct socket_message *message, int flags)
+	MAY_YIELD
 {
 	struct unix_socket *s = socket_of(f);
 	uint64_t deadline_ns = socket_deadline(s->send_timeout_ns);

@@ -115,10 +115,10 @@ MUST_USE int socket_connect(struct file *f, const struct vfs *view,
 			    const struct socket_address *address) MAY_YIELD;
 
 /* socket_data.c */
-MUST_USE ssize_t socket_send(struct file *f, const struct vfs *view,
-			     struct socket_message *message, int flags) MAY_YIELD;
-MUST_USE ssize_t socket_receive(struct file *f, struct socket_message *message,
-				int flags) MAY_YIELD;
+MUST_USE ssize_t socket_send(struct file *f, const struct vfs *view, struct socket_message *message,
+			     int flags) MAY_YIELD;
+MUST_USE ssize_t socket_receive(struct file *f, struct socket_message *message, int flags)
+	MAY_YIELD;
 size_t socket_unread(const struct unix_socket *s); /* FIONREAD */
 
 /* socket_queue.c: messages and the memory they take. */

@@ -23,9 +23,9 @@
 #define SAY(...) TRACE(TRACE_USER, __VA_ARGS__)
 #define MILLISECOND_NS UINT64_C(1000000)
 
-extern struct vfs test_view;		 /* root of the memory file system, as root */
-extern struct file_caller test_caller;	 /* who calls, says the hook */
-extern unsigned int test_sigpipe_count;	 /* since begin_files() */
+extern struct vfs test_view;		/* root of the memory file system, as root */
+extern struct file_caller test_caller;	/* who calls, says the hook */
+extern unsigned int test_sigpipe_count; /* since begin_files() */
 
 void begin_files(void);
 void end_files(void);

@@ -178,12 +178,14 @@ static void a_directory_is_read_in_pieces_and_again(void)
 	end_files();
 }
 
-static int open_device(unsigned int device_major, unsigned int device_minor, struct file **ret) MAY_YIELD
+static int open_device(unsigned int device_major, unsigned int device_minor, struct file **ret)
+	MAY_YIELD
 {
 	int r;
 
 	CHECK_INT(vfs_mknod(&test_view, NULL, "/device", S_IFCHR | 0666,
-			    makedev(device_major, device_minor)), 0);
+			    makedev(device_major, device_minor)),
+		  0);
 	r = try_open("/device", O_RDWR, ret);
 	CHECK_INT(vfs_unlink(&test_view, NULL, "/device"), 0);
 	return r;
@@ -313,12 +315,9 @@ static void the_limit_of_open_files_is_enfile(void)
 }
 
 static const struct test tests[] = {
-	TEST(a_regular_file_has_a_position),
-	TEST(appenders_do_not_overwrite_each_other),
-	TEST(a_directory_is_read_in_pieces_and_again),
-	TEST(devices_are_known_by_number),
-	TEST(o_path_is_a_name_and_nothing_else),
-	TEST(a_memfd_is_a_file_that_can_be_mapped),
+	TEST(a_regular_file_has_a_position),	       TEST(appenders_do_not_overwrite_each_other),
+	TEST(a_directory_is_read_in_pieces_and_again), TEST(devices_are_known_by_number),
+	TEST(o_path_is_a_name_and_nothing_else),       TEST(a_memfd_is_a_file_that_can_be_mapped),
 	TEST(the_limit_of_open_files_is_enfile),
 };
 TEST_MAIN(tests)

@@ -45,7 +45,9 @@ static struct file *open_tty(void)
 static void begin(void)
 {
 	static const struct file_hooks hooks = {
-		.tty_access = tty_access, .tty_ioctl = tty_ioctl, .open_tty = open_tty,
+		.tty_access = tty_access,
+		.tty_ioctl = tty_ioctl,
+		.open_tty = open_tty,
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-static const char p1, p2; /* two processes */
+static const char p1, p2;  /* two processes */
 static struct file *f, *g; /* two descriptions of one file */
 
 static void open_both(void *arg) MAY_YIELD;
@@ -37,7 +37,9 @@ static void with_files(task_fn *fn)
 
 static int lock(const void *owner, int cmd, int type, off_t start, off_t len) MAY_YIELD
 {
-	struct flock l = { .l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+	struct flock l = {
+		.l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+	};
 
 	return file_lock_posix(owner == &p2 ? g : f, owner, owner == &p1 ? 1 : 2, cmd, &l);
 }

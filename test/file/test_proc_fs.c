@@ -57,7 +57,8 @@ static int next_descriptor(int32_t pid, int from)
 
 static int info(int32_t pid, int32_t tid, struct proc_info *ret)
 {
-	bool known = (pid == 100 && !gone && (tid == 100 || tid == 105)) || (pid == 200 && tid == 200);
+	bool known = (pid == 100 && !gone && (tid == 100 || tid == 105)) ||
+		     (pid == 200 && tid == 200);
 
 	if (!known)
 		return -ESRCH;
@@ -233,9 +234,12 @@ static void processes(void *arg)
 
 	(void)arg;
 	CHECK(strncmp(content("/proc/self/stat", 7),
-		      "100 (prog (x) y) S 1 100 100 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 2 0 1234 8192000 100 ", 84) == 0);
+		      "100 (prog (x) y) S 1 100 100 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 "
+		      "2 0 1234 8192000 100 ",
+		      84) == 0);
 	CHECK_STR(content("/proc/200/statm", 100), "2000 100 0 0 0 2000 0\n");
-	CHECK(strstr(content("/proc/self/task/105/status", 512), "Tgid:\t100\nNgid:\t0\nPid:\t105\nPPid:\t1\n"));
+	CHECK(strstr(content("/proc/self/task/105/status", 512),
+		     "Tgid:\t100\nNgid:\t0\nPid:\t105\nPPid:\t1\n"));
 	CHECK(strstr(content("/proc/200/status", 512), "State:\tZ (zombie)\n"));
 	CHECK(strstr(content("/proc/self/status", 512), "SigBlk:\t0000000000010000\n"));
 	CHECK(memcmp(content("/proc/self/cmdline", 3), "prog\0-v\0", 9) == 0);
@@ -326,8 +330,9 @@ static void names(void *arg) MAY_YIELD;
 static void names(void *arg)
 {
 	(void)arg;
-	expect_names("/proc", ". .. self thread-self mounts filesystems cpuinfo meminfo stat uptime "
-			      "loadavg version cmdline sys 100 200 ");
+	expect_names("/proc",
+		     ". .. self thread-self mounts filesystems cpuinfo meminfo stat uptime "
+		     "loadavg version cmdline sys 100 200 ");
 	expect_names("/proc/self/fd", ". .. 0 1 2 3 ");
 	expect_names("/proc/100/task", ". .. 100 105 ");
 	expect_names("/proc/sys/fs", ". .. pipe-max-size file-max nr_open ");
@@ -397,8 +402,10 @@ static void system_wide(void *arg)
 	CHECK(strncmp(content("/proc/sys/kernel/hostname", 100), host, strlen(host)) == 0);
 	CHECK_STR(content("/proc/sys/fs/pipe-max-size", 100), "1048576\n");
 	CHECK_INT(strlen(content("/proc/sys/kernel/random/uuid", 100)), 37);
-	CHECK_STR(content("/proc/mounts", 5), "test / tmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n");
-	CHECK(strstr(content("/proc/self/mountinfo", 100), "21 20 0:41 / /proc rw,relatime - proc proc rw\n"));
+	CHECK_STR(content("/proc/mounts", 5),
+		  "test / tmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n");
+	CHECK(strstr(content("/proc/self/mountinfo", 100),
+		     "21 20 0:41 / /proc rw,relatime - proc proc rw\n"));
 	CHECK(strstr(content("/proc/filesystems", 100), "nodev\toverlay\n"));
 }
 

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 
 static struct file *pair[2];
+static struct file *got[4];	  /* descriptors received */
+static unsigned int got_room = 4; /* for so many */
 
 static void make_pair(int type)
 {
@@ -34,19 +36,23 @@ static unsigned int revents(struct file *f)
 }
 
 /* send and receive with descriptors. */
-static ssize_t send_with(struct file *f, const char *text, struct file **rights,
-			 unsigned int count) MAY_YIELD
+static ssize_t send_with(struct file *f, const char *text, struct file **rights, unsigned int count)
+	MAY_YIELD
 {
-	struct socket_message m = { .data = (void *)(uintptr_t)text, .size = strlen(text),
-				    .rights = rights, .rights_count = count };
+	struct socket_message m = { .data = (void *)(uintptr_t)text,
+				    .size = strlen(text),
+				    .rights = rights,
+				    .rights_count = count };
 
 	return f->ops->socket->send(f, &test_view, &m, MSG_DONTWAIT);
 }
 
 static ssize_t receive_with(struct file *f, char *buf, size_t size, struct socket_message *m,
-			    struct file **rights, unsigned int room, int flags) MAY_YIELD
+			    int flags) MAY_YIELD
 {
-	*m = (struct socket_message){ .data = buf, .size = size, .rights = rights, .rights_room = room };
+	*m = (struct socket_message){
+		.data = buf, .size = size, .rights = got, .rights_room = got_room
+	};
 	return f->ops->socket->receive(f, m, flags);
 }
 
@@ -179,13 +185,13 @@ static void packets(void *arg)
 	CHECK_INT(file_write(pair[0], "abcdef", 6), 6);
 	CHECK_INT(file_write(pair[0], "", 0), 0);
 	CHECK_INT(file_write(pair[0], "gh", 2), 2);
-	CHECK_INT(receive_with(pair[1], buf, 3, &m, NULL, 0, MSG_PEEK), 3);
+	CHECK_INT(receive_with(pair[1], buf, 3, &m, MSG_PEEK), 3);
 	CHECK_INT(m.flags, MSG_TRUNC);
-	CHECK_INT(receive_with(pair[1], buf, 3, &m, NULL, 0, MSG_TRUNC), 6);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, NULL, 0, 0), 0);
+	CHECK_INT(receive_with(pair[1], buf, 3, &m, MSG_TRUNC), 6);
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, 0), 0);
 	CHECK_INT(m.flags, 0);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, NULL, 0, 0), 2);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, NULL, 0, MSG_DONTWAIT), -EAGAIN);
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, 0), 2);
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, MSG_DONTWAIT), -EAGAIN);
 	CHECK_INT(file_write(pair[0], big, 220000), -EMSGSIZE);
 	close_pair();
 }
@@ -228,7 +234,8 @@ static void ask(void *arg)
 	CHECK_INT(connect_to(f, arg), 0);
 	CHECK_INT(connect_to(f, arg), -EISCONN);
 	CHECK_INT(f->ops->socket->name(f, true, &a), 0);
-	CHECK_STR(a.name.sun_path + (a.name.sun_path[0] == '\0'), (const char *)arg + (*(char *)arg == '@'));
+	CHECK_STR(a.name.sun_path + (a.name.sun_path[0] == '\0'),
+		  (const char *)arg + (*(char *)arg == '@'));
 	CHECK_INT(f->ops->socket->get_option(f, SOL_SOCKET, SO_PEERCRED, &peer, &size), 0);
 	CHECK_INT(peer.pid, 100);
 	CHECK_INT(peer.uid, 1000);
@@ -336,7 +343,9 @@ static void datagrams(void *arg) MAY_YIELD;
 static void datagrams(void *arg)
 {
 	struct file *server = new_socket(SOCK_DGRAM), *client = new_socket(SOCK_DGRAM);
-	struct socket_message m = { .data = (char[]){ "hi" }, .size = 2, .address = address_of("/dgram") };
+	struct socket_message m = { .data = (char[]){ "hi" },
+				    .size = 2,
+				    .address = address_of("/dgram") };
 	struct vfs_attr attr;
 	struct dentry *d;
 	char buf[8];
@@ -349,7 +358,7 @@ static void datagrams(void *arg)
 	dentry_put(d);
 	CHECK_INT(bind_to(client, "@client"), 0);
 	CHECK_INT(client->ops->socket->send(client, &test_view, &m, 0), 2);
-	CHECK_INT(receive_with(server, buf, 8, &m, NULL, 0, 0), 2);
+	CHECK_INT(receive_with(server, buf, 8, &m, 0), 2);
 	CHECK(memcmp(m.address.name.sun_path, "\0client", 7) == 0); /* who sent it */
 	CHECK_INT(connect_to(client, "/dgram"), 0);
 	CHECK_INT(file_write(client, "x", 1), 1);
@@ -374,7 +383,7 @@ static void datagrams_go_to_names_and_tell_the_senders(void)
 static void rights(void *arg) MAY_YIELD;
 static void rights(void *arg)
 {
-	struct file *p[2], *got[4];
+	struct file *p[2];
 	struct socket_message m;
 	char buf[16];
 
@@ -387,22 +396,23 @@ static void rights(void *arg)
 	CHECK_INT(socket_in_flight(), 2);
 	file_put(p[1]);
 	file_put(p[0]);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, got, 4, 0), 10); /* not beyond the message */
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, 0), 10); /* not beyond the message */
 	CHECK_INT(m.rights_count, 2);
 	CHECK_INT(socket_in_flight(), 0);
 	CHECK_INT(file_write(got[1], "!", 1), 1);
 	CHECK_INT(file_read(got[0], buf, 1), 1);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, NULL, 0, 0), 5);
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, 0), 5);
 
 	/* Peeked: references of one's own; too little room: closed and told. */
 	CHECK_INT(send_with(pair[0], "x", got, 2), 1);
 	file_put(got[0]);
 	file_put(got[1]);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, got, 4, MSG_PEEK), 1);
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, MSG_PEEK), 1);
 	CHECK_INT(m.rights_count, 2);
 	file_put(got[0]);
 	file_put(got[1]);
-	CHECK_INT(receive_with(pair[1], buf, 16, &m, got, 1, 0), 1);
+	got_room = 1;
+	CHECK_INT(receive_with(pair[1], buf, 16, &m, 0), 1);
 	CHECK_INT(m.rights_count, 1);
 	CHECK_INT(m.flags, MSG_CTRUNC);
 	file_put(got[0]);
@@ -453,20 +463,20 @@ static void sockets_that_hold_each_other_are_found(void)
 static void held_from_outside(void *arg) MAY_YIELD;
 static void held_from_outside(void *arg)
 {
-	struct file *outer[2], *got[1];
+	struct file *outer[2];
 	struct socket_message m;
 	char buf[4];
 
 	(void)arg;
 	CHECK_INT(socketpair_new(SOCK_STREAM, 0, outer), 0);
 	make_pair(SOCK_STREAM);
-	CHECK_INT(send_with(pair[0], "in", &pair[1], 1), 2); /* itself */
+	CHECK_INT(send_with(pair[0], "in", &pair[1], 1), 2);   /* itself */
 	CHECK_INT(send_with(outer[0], "out", &pair[1], 1), 3); /* and to somebody who lives */
 	close_pair();
 	CHECK_INT(file_count(), 3);
-	CHECK_INT(receive_with(outer[1], buf, 4, &m, got, 1, 0), 3);
+	CHECK_INT(receive_with(outer[1], buf, 4, &m, 0), 3);
 	pair[1] = got[0];
-	CHECK_INT(receive_with(pair[1], buf, 4, &m, got, 1, 0), 2);
+	CHECK_INT(receive_with(pair[1], buf, 4, &m, 0), 2);
 	CHECK_INT(m.rights_count, 1);
 	file_put(got[0]);
 	file_put(pair[1]);
@@ -509,7 +519,7 @@ static void chain(void *arg)
 	struct file *held[2] = { NULL, NULL };
 
 	(void)arg;
-	/* Each pair's queue holds the pair before: the last close releases all, one inside the other. */
+	/* Each pair's queue holds the pair before: the last close releases all. */
 	for (unsigned int i = 0; i < 5000; i++) {
 		make_pair(SOCK_STREAM);
 		if (held[0])
@@ -575,20 +585,22 @@ static void options(void *arg)
 	CHECK_INT(pair[0]->ops->socket->get_option(pair[0], SOL_SOCKET, SO_TYPE, &value, &size), 0);
 	CHECK_INT(value, SOCK_STREAM);
 	CHECK_INT(pair[0]->ops->socket->set_option(pair[0], SOL_SOCKET, SO_RCVTIMEO, &soon,
-						   sizeof(soon)), 0);
+						   sizeof(soon)),
+		  0);
 	CHECK_INT(file_read(pair[0], buf, 8), -EAGAIN);
 	CHECK_INT(clock_now_ns(), 20 * MILLISECOND_NS);
 	value = 1;
 	CHECK_INT(pair[1]->ops->socket->set_option(pair[1], SOL_SOCKET, SO_PASSCRED, &value,
-						   sizeof(value)), 0);
+						   sizeof(value)),
+		  0);
 	test_caller.pid = 7;
 	CHECK_INT(file_write(pair[0], "a", 1), 1);
 	test_caller.pid = 8;
 	CHECK_INT(file_write(pair[0], "b", 1), 1);
-	CHECK_INT(receive_with(pair[1], buf, 8, &m, NULL, 0, 0), 1); /* senders are not mixed */
+	CHECK_INT(receive_with(pair[1], buf, 8, &m, 0), 1); /* senders are not mixed */
 	CHECK(m.has_credentials);
 	CHECK_INT(m.credentials.pid, 7);
-	CHECK_INT(receive_with(pair[1], buf, 8, &m, NULL, 0, 0), 1);
+	CHECK_INT(receive_with(pair[1], buf, 8, &m, 0), 1);
 	CHECK_INT(m.credentials.pid, 8);
 	CHECK_INT(pair[0]->ops->socket->shutdown(pair[0], SHUT_WR), 0);
 	CHECK_INT(file_read(pair[1], buf, 8), 0);

@@ -12,7 +12,7 @@ struct proc_inode;
 /* Directories whose further names are numbers. */
 enum proc_numbered { PROC_NO_NUMBERS, PROC_PROCESSES, PROC_THREADS, PROC_DESCRIPTORS };
 
-/* One name, of which many inodes may be made. All operations may yield; all but fill may be missing. */
+/* One name, of which many inodes may be made. All operations may yield. */
 struct proc_entry {
 	const char *name;
 	uint32_t mode; /* type and permissions */

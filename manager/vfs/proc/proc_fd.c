@@ -138,6 +138,7 @@ int proc_fill_fdinfo(struct proc_inode *p, struct proc_text *text)
 		return r;
 	dentry_put(d.dentry);
 	proc_print(text, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t20\nino:\t%llu\n",
-		   (unsigned long long)d.position, (unsigned int)d.flags, (unsigned long long)d.ino);
+		   (unsigned long long)d.position, (unsigned int)d.flags,
+		   (unsigned long long)d.ino);
 	return 0;
 }

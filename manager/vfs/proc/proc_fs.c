@@ -102,7 +102,8 @@ static bool set_number(const struct proc_inode *dir, int32_t number, struct proc
 	}
 }
 
-static const struct proc_entry *find_entry(const struct proc_entry *dir, const char *name, size_t len)
+static const struct proc_entry *find_entry(const struct proc_entry *dir, const char *name,
+					   size_t len)
 {
 	for (unsigned int i = 0; i < dir->child_count; i++) {
 		const struct proc_entry *entry = &dir->children[i];
@@ -113,8 +114,8 @@ static const struct proc_entry *find_entry(const struct proc_entry *dir, const c
 	return NULL;
 }
 
-static int proc_lookup(struct inode *inode, const char *name, size_t len,
-		       struct inode **ret) MAY_YIELD
+static int proc_lookup(struct inode *inode, const char *name, size_t len, struct inode **ret)
+	MAY_YIELD
 {
 	struct proc_inode *dir = proc_inode_of(inode), *p;
 	const struct proc_entry *entry = find_entry(dir->entry, name, len);
@@ -166,14 +167,16 @@ static uint32_t dirent_type(const struct proc_entry *entry)
 	return (entry->mode & S_IFMT) >> 12;
 }
 
-static int emit_numbers(const struct proc_inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx)
+static int emit_numbers(const struct proc_inode *dir, uint64_t *cursor, vfs_emit_fn *emit,
+			void *ctx)
 {
 	int32_t number = -1;
 
 	while (*cursor - NUMBERS <= INT32_MAX &&
 	       (number = next_number(dir, (int32_t)(*cursor - NUMBERS))) >= 0) {
-		struct proc_inode child = { .entry = dir->entry->number, .pid = dir->pid,
-					    .tid = dir->tid, .fd = number };
+		struct proc_inode child = {
+			.entry = dir->entry->number, .pid = dir->pid, .tid = dir->tid, .fd = number
+		};
 		char name[16];
 		struct vfs_dirent entry = { .name = name, .type = dirent_type(child.entry) };
 		int r;
@@ -201,7 +204,9 @@ static int proc_readdir(struct inode *inode, uint64_t *cursor, vfs_emit_fn *emit
 
 	while (*cursor < dir->entry->child_count) {
 		struct proc_inode child = { .entry = &dir->entry->children[*cursor],
-					    .pid = dir->pid, .tid = dir->tid, .fd = -1 };
+					    .pid = dir->pid,
+					    .tid = dir->tid,
+					    .fd = -1 };
 		struct vfs_dirent entry = {
 			.name = child.entry->name,
 			.name_len = strlen(child.entry->name),
@@ -299,7 +304,8 @@ static ssize_t proc_read(struct inode *inode, void *buf, size_t size, uint64_t o
 	return r < 0 ? r : (ssize_t)size;
 }
 
-static ssize_t proc_write(struct inode *inode, const void *buf, size_t size, uint64_t offset) MAY_YIELD
+static ssize_t proc_write(struct inode *inode, const void *buf, size_t size, uint64_t offset)
+	MAY_YIELD
 {
 	struct proc_inode *p = proc_inode_of(inode);
 	int r;
@@ -413,7 +419,9 @@ static const struct inode_ops proc_object_ops = {
 static int proc_statfs(struct vfs_fs *fs, struct vfs_statfs *ret)
 {
 	(void)fs;
-	*ret = (struct vfs_statfs){ .type = PROC_SUPER_MAGIC, .bsize = 4096, .namelen = VFS_NAME_MAX };
+	*ret = (struct vfs_statfs){ .type = PROC_SUPER_MAGIC,
+				    .bsize = 4096,
+				    .namelen = VFS_NAME_MAX };
 	return 0;
 }
 

@@ -22,7 +22,8 @@
  * kind proc_fs_descriptor() knows: file_open() finds it, asks file_hooks.descriptor for
  * the open file behind it, and opens that once more (file_reopen).
  *
- * Way down: vfs_walk -> lookup (proc_fs.c) -> proc_source.info; vfs_read -> fill -> proc_source.text.
+ * Way down: vfs_walk -> proc_lookup (proc_fs.c) -> proc_source.info;
+ *           vfs_read -> proc_read -> fill -> proc_source.text.
  */
 #include "vfs/vfs.h"
 
@@ -53,9 +54,9 @@ struct proc_info {
 	uint32_t fd_size; /* room in the table of descriptors */
 	int32_t exit_signal;
 	int32_t nice;
-	uint32_t tty_dev;      /* of the controlling terminal */
-	int32_t tty_group;     /* in front of it; 0: no terminal */
-	uint64_t start_ns;     /* since boot */
+	uint32_t tty_dev;  /* of the controlling terminal */
+	int32_t tty_group; /* in front of it; 0: no terminal */
+	uint64_t start_ns; /* since boot */
 	uint64_t user_ns, system_ns, child_user_ns, child_system_ns;
 	uint64_t virtual_size; /* bytes */
 	uint64_t resident_size;
@@ -66,19 +67,24 @@ enum proc_text_kind { PROC_CMDLINE, PROC_ENVIRON, PROC_MAPS, PROC_AUXV };
 enum proc_link_kind { PROC_EXE, PROC_CWD, PROC_ROOT };
 
 struct proc_descriptor {
-	struct dentry *dentry; /* a new reference; NULL: it has no name, and `text` says what it is */
-	char text[256];	       /* "pipe:[12]" */
-	int flags;	       /* as open(2) has them, with O_CLOEXEC */
+	struct dentry
+		*dentry; /* a new reference; NULL: it has no name, and `text` says what it is */
+	char text[256];	 /* "pipe:[12]" */
+	int flags;	 /* as open(2) has them, with O_CLOEXEC */
 	uint64_t position;
 	uint64_t ino;
 	uint32_t mode; /* of a nameless file: type and permissions; 0 has no type */
 };
 
-/* All answer -ESRCH for a process (thread, descriptor: -ENOENT) that is not there. All may yield but the first six. */
+/*
+ * All answer -ESRCH for a process that is not there, -ENOENT for a descriptor. All may
+ * yield but the first six.
+ */
 struct proc_source {
 	int32_t (*current)(void);	 /* process of the calling task; 0: none */
 	int32_t (*current_thread)(void); /* its thread's number */
-	const struct vfs *(*view)(void); /* of the calling task, for the texts of links; NULL: none */
+	const struct vfs *(*view)(
+		void); /* of the calling task, for the texts of links; NULL: none */
 	/* The smallest number greater than `after`; 0: there is none. */
 	int32_t (*next_process)(int32_t after);
 	int32_t (*next_thread)(int32_t pid, int32_t after);

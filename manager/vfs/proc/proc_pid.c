@@ -31,12 +31,12 @@ int proc_fill_stat(struct proc_inode *p, struct proc_text *text)
 		return r;
 	proc_print(text, "%d (%.15s) %c %d %d %d %u %d 4194304 0 0 0 0 ", i.tid, i.comm, i.state,
 		   i.ppid, i.pgid, i.sid, i.tty_dev, i.tty_group > 0 ? i.tty_group : -1);
-	proc_print(text, "%llu %llu %llu %llu %d %d %u 0 %llu %llu %llu %llu ", ticks(i.user_ns),
-		   ticks(i.system_ns), ticks(i.child_user_ns), ticks(i.child_system_ns),
-		   20 + i.nice, i.nice, i.thread_count, ticks(i.start_ns),
-		   (unsigned long long)i.virtual_size,
-		   (unsigned long long)i.resident_size / PAGE_BYTES, (unsigned long long)UINT64_MAX);
-	/* Addresses of code, stack and data are not told. The signal words are those of old: 31 bits. */
+	proc_print(
+		text, "%llu %llu %llu %llu %d %d %u 0 %llu %llu %llu %llu ", ticks(i.user_ns),
+		ticks(i.system_ns), ticks(i.child_user_ns), ticks(i.child_system_ns), 20 + i.nice,
+		i.nice, i.thread_count, ticks(i.start_ns), (unsigned long long)i.virtual_size,
+		(unsigned long long)i.resident_size / PAGE_BYTES, (unsigned long long)UINT64_MAX);
+	/* Addresses of code, stack and data are not told. Signal words have 31 bits, as of old. */
 	proc_print(text, "0 0 0 0 0 %u %u %u %u 0 0 0 %d 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
 		   (unsigned int)i.pending & 0x7fffffffu, (unsigned int)i.blocked & 0x7fffffffu,
 		   (unsigned int)i.ignored & 0x7fffffffu, (unsigned int)i.caught & 0x7fffffffu,
@@ -108,8 +108,8 @@ int proc_fill_status(struct proc_inode *p, struct proc_text *text)
 	proc_print(text, "FDSize:\t%u\nGroups:\t", i.fd_size);
 	for (uint32_t g = 0; g < i.group_count && g < VFS_GROUPS_MAX; g++)
 		proc_print(text, "%u ", i.groups[g]);
-	proc_print(text, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", i.pid, i.tid, i.pgid,
-		   i.sid);
+	proc_print(text, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", i.pid, i.tid,
+		   i.pgid, i.sid);
 	if (i.state != 'Z')
 		proc_print(text, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\n",
 			   (unsigned long long)i.virtual_size / 1024,
@@ -149,8 +149,8 @@ int proc_store_comm(struct proc_inode *p, const char *bytes, size_t size)
 	return source->set_comm ? source->set_comm(p->pid, p->tid, comm) : -EACCES;
 }
 
-static int from_source(struct proc_inode *p, enum proc_text_kind kind,
-		       struct proc_text *text) MAY_YIELD
+static int from_source(struct proc_inode *p, enum proc_text_kind kind, struct proc_text *text)
+	MAY_YIELD
 {
 	return proc_source_of(p)->text(p->pid, kind, text);
 }

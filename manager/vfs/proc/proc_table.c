@@ -6,42 +6,74 @@
 
 #include <sys/stat.h>
 
-#define DIRECTORY(n, ...) { .name = n, .mode = S_IFDIR | 0555, __VA_ARGS__ }
+#define DIRECTORY(n, ...)                                      \
+	{                                                      \
+		.name = n, .mode = S_IFDIR | 0555, __VA_ARGS__ \
+	}
 #define CHILDREN(list) .children = list, .child_count = ARRAY_COUNT(list)
-#define FILE_OF(n, f) { .name = n, .mode = S_IFREG | 0444, .fill = f }
-#define OWN_FILE(n, f) { .name = n, .mode = S_IFREG | 0400, .fill = f }
-#define WRITABLE(n, f, s) { .name = n, .mode = S_IFREG | 0644, .fill = f, .store = s }
-#define HOST_FILE(n) { .name = n, .mode = S_IFREG | 0444, .host_path = "/proc/" n }
-#define HOST_FILE_AT(n, path) { .name = n, .mode = S_IFREG | 0444, .host_path = path }
-#define TEXT_LINK(n, t) { .name = n, .mode = S_IFLNK | 0777, .target = t }
-#define OBJECT_LINK(n, o) { .name = n, .mode = S_IFLNK | 0777, .object = o }
+#define FILE_OF(n, f)                                        \
+	{                                                    \
+		.name = n, .mode = S_IFREG | 0444, .fill = f \
+	}
+#define OWN_FILE(n, f)                                       \
+	{                                                    \
+		.name = n, .mode = S_IFREG | 0400, .fill = f \
+	}
+#define WRITABLE(n, f, s)                                                \
+	{                                                                \
+		.name = n, .mode = S_IFREG | 0644, .fill = f, .store = s \
+	}
+#define HOST_FILE(n)                                                       \
+	{                                                                  \
+		.name = n, .mode = S_IFREG | 0444, .host_path = "/proc/" n \
+	}
+#define HOST_FILE_AT(n, path)                                        \
+	{                                                            \
+		.name = n, .mode = S_IFREG | 0444, .host_path = path \
+	}
+#define TEXT_LINK(n, t)                                        \
+	{                                                      \
+		.name = n, .mode = S_IFLNK | 0777, .target = t \
+	}
+#define OBJECT_LINK(n, o)                                      \
+	{                                                      \
+		.name = n, .mode = S_IFLNK | 0777, .object = o \
+	}
 
 /* A number in fd/ and fdinfo/. */
 static const struct proc_entry fd_link = {
-	.name = "fd/", .mode = S_IFLNK | 0700, .object = proc_object_fd, .target = proc_target_fd,
+	.name = "fd/",
+	.mode = S_IFLNK | 0700,
+	.object = proc_object_fd,
+	.target = proc_target_fd,
 };
 static const struct proc_entry fdinfo_file = {
-	.name = "fdinfo/", .mode = S_IFREG | 0400, .fill = proc_fill_fdinfo,
+	.name = "fdinfo/",
+	.mode = S_IFREG | 0400,
+	.fill = proc_fill_fdinfo,
 };
 
-#define PROCESS_AND_THREAD                                                              \
-	FILE_OF("stat", proc_fill_stat), FILE_OF("statm", proc_fill_statm),             \
-		FILE_OF("status", proc_fill_status),                                    \
-		WRITABLE("comm", proc_fill_comm, proc_store_comm),                      \
-		FILE_OF("cmdline", proc_fill_cmdline), OWN_FILE("environ", proc_fill_environ), \
-		FILE_OF("maps", proc_fill_maps), OWN_FILE("auxv", proc_fill_auxv),      \
-		FILE_OF("limits", proc_fill_limits), FILE_OF("mounts", proc_fill_mounts), \
-		FILE_OF("mountinfo", proc_fill_mountinfo),                              \
-		FILE_OF("cgroup", proc_fill_cgroup), FILE_OF("uid_map", proc_fill_id_map), \
-		FILE_OF("gid_map", proc_fill_id_map), FILE_OF("loginuid", proc_fill_login), \
-		FILE_OF("oom_score", proc_fill_zero),                                   \
-		WRITABLE("oom_score_adj", proc_fill_zero, proc_store_nothing),          \
-		OBJECT_LINK("exe", proc_object_exe), OBJECT_LINK("cwd", proc_object_cwd), \
-		OBJECT_LINK("root", proc_object_root),                                  \
-		{ .name = "fd", .mode = S_IFDIR | 0500, .numbered = PROC_DESCRIPTORS,   \
-		  .number = &fd_link },                                                 \
-		{ .name = "fdinfo", .mode = S_IFDIR | 0500, .numbered = PROC_DESCRIPTORS, \
-		  .number = &fdinfo_file }
+#define PROCESS_AND_THREAD                                                                      \
+	FILE_OF("stat", proc_fill_stat), FILE_OF("statm", proc_fill_statm),                     \
+		FILE_OF("status", proc_fill_status),                                            \
+		WRITABLE("comm", proc_fill_comm, proc_store_comm),                              \
+		FILE_OF("cmdline", proc_fill_cmdline), OWN_FILE("environ", proc_fill_environ),  \
+		FILE_OF("maps", proc_fill_maps), OWN_FILE("auxv", proc_fill_auxv),              \
+		FILE_OF("limits", proc_fill_limits), FILE_OF("mounts", proc_fill_mounts),       \
+		FILE_OF("mountinfo", proc_fill_mountinfo), FILE_OF("cgroup", proc_fill_cgroup), \
+		FILE_OF("uid_map", proc_fill_id_map), FILE_OF("gid_map", proc_fill_id_map),     \
+		FILE_OF("loginuid", proc_fill_login), FILE_OF("oom_score", proc_fill_zero),     \
+		WRITABLE("oom_score_adj", proc_fill_zero, proc_store_nothing),                  \
+		OBJECT_LINK("exe", proc_object_exe), OBJECT_LINK("cwd", proc_object_cwd),       \
+		OBJECT_LINK("root", proc_object_root),                                          \
+		{ .name = "fd",                                                                 \
+		  .mode = S_IFDIR | 0500,                                                       \
+		  .numbered = PROC_DESCRIPTORS,                                                 \
+		  .number = &fd_link },                                                         \
+	{                                                                                       \
+		.name = "fdinfo", .mode = S_IFDIR | 0500, .numbered = PROC_DESCRIPTORS,         \
+		.number = &fdinfo_file                                                          \
+	}
 
 static const struct proc_entry thread_children[] = { PROCESS_AND_THREAD };
 static const struct proc_entry thread_entry = DIRECTORY("tid", CHILDREN(thread_children));
