@@ -8,7 +8,7 @@
 /* Exit statuses of hascall itself; a program's own pass through. */
 enum {
 	CMD_USAGE = 2,
-	CMD_FAILED = 125,	 /* hascall itself failed */
+	CMD_FAILED = 125, /* hascall itself failed */
 	CMD_NOT_EXECUTABLE = 126,
 	CMD_NOT_FOUND = 127,
 };

@@ -18,12 +18,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
+#define RSEQ_SIZE 32u /* the first and smallest that the kernel takes */
 #define SET_UP_FAILED 125
 #define FD_TEMPORARY 64 /* above every descriptor the shim uses */
 
@@ -144,6 +146,19 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * The C library registered a restartable sequence in memory that is about to go; the
+ * kernel would end the process when it next writes there.
+ */
+static void drop_restartable_sequence(void)
+{
+	char *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+	unsigned int size = __rseq_size > RSEQ_SIZE ? __rseq_size : RSEQ_SIZE;
+
+	if (__rseq_size && syscall(SYS_rseq, area, size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) < 0)
+		fail("rseq");
+}
+
 /* The shim's own descriptors need a little room, whatever the caller's limit. */
 static void check_limits(void)
 {
@@ -172,6 +187,7 @@ static _Noreturn void become_program(const struct launch_options *o, pid_t manag
 	map_shared(o);
 	fill_process(o);
 	keep_socket_only(o->socket_fd);
+	drop_restartable_sequence();
 	r = filter_install();
 	if (r < 0) {
 		errno = -r;

@@ -20,6 +20,7 @@ static_assert(STRINGS_OFFSET + EXEC_NAME_SIZE + EXEC_PREFIX_SIZE <= RUN_BOUNCE_S
 	      "the answer fits in the bounce buffer");
 
 static const char *start_why;
+static int start_error;
 
 static void exec_free_auto(struct exec **e)
 {
@@ -311,6 +312,11 @@ const char *exec_start_why(void)
 	return start_why;
 }
 
+int exec_start_error(void)
+{
+	return start_error;
+}
+
 int64_t call_run_start(struct request *req)
 {
 	const struct call_first *first = call_first();
@@ -326,5 +332,6 @@ int64_t call_run_start(struct request *req)
 		r = load_first(first, &req->process->view, e);
 	if (r == 0)
 		r = join_first(first, e, &text);
+	start_error = -r;
 	return r < 0 ? r : commit(req, e, &text);
 }

@@ -69,5 +69,6 @@ MUST_USE int exec_load(struct exec *e, const struct vfs *view, struct dentry *d)
 /* ---- exec.c */
 /* Why RUN_START failed: how a sentence about the program goes on; NULL: its errno says it all. */
 const char *exec_start_why(void);
+int exec_start_error(void); /* its errno; 0: it did not fail */
 
 #endif /* CALL_EXEC_H */

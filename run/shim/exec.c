@@ -177,14 +177,17 @@ static void empty_memory(struct shim_process *p)
 
 /* ---- 4. the new one comes */
 
-/* Bytes behind the file's part, up to the page's end, read as zero; further pages are anonymous. */
+/*
+ * All bytes behind the file's part, up to the page's end, read as zero: the dynamic
+ * linker allocates from there. Further pages are anonymous.
+ */
 static int64_t map_bss(uint64_t at, const struct run_segment *s)
 {
 	uint64_t file_end = at + s->file_size, end = at + s->mem_size;
 	uint64_t page_end = page_up(file_end);
 
 	if (s->file_size && (s->prot & 2) && page_end > file_end)
-		memset((void *)file_end, 0, (end < page_end ? end : page_end) - file_end);
+		memset((void *)file_end, 0, page_end - file_end);
 	if (!s->file_size)
 		page_end = page_down(at);
 	if (page_up(end) <= page_end)

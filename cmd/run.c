@@ -1,0 +1,294 @@
+/*
+ * run.c - hascall run: a program inside the POSIX manager, which is this process.
+ */
+#include "call/exec.h"
+#include "cmd/cmd.h"
+#include "front/manager.h"
+#include "run/launch.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME "run"
+#define GROUPS_MAX 64
+
+
+static const char help[] =
+	"usage: hascall run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
+	"\n"
+	"Run PROGRAM inside a POSIX manager: it sees this machine's files and may change\n"
+	"them, but every change stays in memory and is gone when PROGRAM ends.\n"
+	"\n"
+	"options:\n"
+	"      --strace        print each call the manager serves, on standard error\n"
+	"      --processes N   at most N processes at a time (default 1024)\n"
+	"      --memory SIZE   at most SIZE bytes of changed files (K, M, G; default: half\n"
+	"                      of the machine's memory)\n"
+	"  -h, --help          print this and exit\n"
+	"  -V, --version       print the version and exit\n"
+	"\n"
+	"The exit status is PROGRAM's, or 128 plus the signal that ended it; 125 if hascall\n"
+	"itself failed, 126 if PROGRAM cannot be executed, 127 if it was not found.\n";
+
+struct run_options {
+	struct manager_options manager;
+	bool done;  /* --help or --version: nothing to run */
+	int status; /* then, or for a wrong option */
+};
+
+/* ---- options */
+
+static bool read_number(const char *text, bool with_unit, uint64_t *ret)
+{
+	char *end;
+	unsigned long long value;
+	unsigned int shift = 0;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (end == text || *text == '-' || errno || value == 0)
+		return false;
+	if (with_unit && *end) {
+		static const char units[] = "KMGT";
+		const char *unit = strchr(units, *end & ~0x20);
+
+		if (!unit)
+			return false;
+		shift = 10 * (unsigned int)(unit - units + 1);
+		end++;
+	}
+	if (*end || value > UINT64_MAX >> shift)
+		return false;
+	*ret = (uint64_t)value << shift;
+	return true;
+}
+
+static void take_number(struct run_options *o, int option, const char *text)
+{
+	uint64_t value;
+
+	if (!read_number(text, option == 'm', &value) || (option == 'p' && value > INT_MAX)) {
+		cmd_complain(NAME, "'%s' is not a number for --%s", text,
+			     option == 'm' ? "memory" : "processes");
+		o->status = CMD_USAGE;
+	} else if (option == 'm') {
+		o->manager.memory_limit = value;
+	} else {
+		o->manager.process_limit = (uint32_t)value;
+	}
+}
+
+static void take_option(struct run_options *o, int option)
+{
+	switch (option) {
+	case 's':
+		o->manager.strace = true;
+		break;
+	case 'p':
+	case 'm':
+		take_number(o, option, optarg);
+		break;
+	case 'h':
+		fputs(help, stdout);
+		o->done = true;
+		break;
+	case 'V':
+		printf("hascall %s\n", CMD_VERSION);
+		o->done = true;
+		break;
+	default:
+		fprintf(stderr, "'hascall run --help' lists the options.\n");
+		o->status = CMD_USAGE;
+	}
+}
+
+static void read_options(int argc, char **argv, struct run_options *o)
+{
+	static const struct option longs[] = {
+		{ "strace", no_argument, NULL, 's' },
+		{ "processes", required_argument, NULL, 'p' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static char name[] = "hascall run";
+	int option;
+
+	argv[0] = name; /* getopt's own messages begin with it */
+	while (!o->done && !o->status &&
+	       (option = getopt_long(argc, argv, "+hV", longs, NULL)) != -1)
+		take_option(o, option);
+	if (o->done || o->status)
+		return;
+	if (optind >= argc) {
+		cmd_complain(NAME, "no program is named; 'hascall run --help' tells the usage");
+		o->status = CMD_USAGE;
+	}
+}
+
+/* ---- finding the program */
+
+/* 0, or the errno that says why it cannot be run. */
+static int may_run(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	return access(path, X_OK) < 0 ? errno : 0;
+}
+
+/* As a shell looks for a command: the first that can be executed, by PATH. */
+static int find_by_path(const char *name, char found[PATH_MAX])
+{
+	const char *at = getenv("PATH");
+	int error = ENOENT;
+
+	if (!at)
+		at = "/usr/local/bin:/usr/bin:/bin";
+	for (;;) {
+		size_t size = strcspn(at, ":");
+		int length = snprintf(found, PATH_MAX, "%.*s/%s", size ? (int)size : 1,
+				      size ? at : ".", name);
+		int r = length < PATH_MAX ? may_run(found) : ENAMETOOLONG;
+
+		if (r == 0)
+			return 0;
+		if (r == EACCES)
+			error = r;
+		if (!at[size])
+			return error;
+		at += size + 1;
+	}
+}
+
+static int complain_of(const char *program, int error, const char *why)
+{
+	if (why)
+		cmd_complain(NAME, "%s: %s", program, why);
+	else if (error == ENOENT && !strchr(program, '/'))
+		cmd_complain(NAME, "%s: no such program in PATH", program);
+	else
+		cmd_complain(NAME, "%s: %s", program, strerror(error));
+	return error == ENOENT || error == ENOTDIR ? CMD_NOT_FOUND : CMD_NOT_EXECUTABLE;
+}
+
+static int find_program(const char *name, char found[PATH_MAX])
+{
+	int error;
+
+	if (strchr(name, '/')) {
+		if (snprintf(found, PATH_MAX, "%s", name) >= PATH_MAX)
+			return complain_of(name, ENAMETOOLONG, NULL);
+		error = may_run(found);
+	} else {
+		error = *name ? find_by_path(name, found) : ENOENT;
+	}
+	return error ? complain_of(name, error, NULL) : 0;
+}
+
+/* ---- running */
+
+static void forward(int sig)
+{
+	manager_forward_signal(sig);
+}
+
+/* What a user or the terminal sends to hascall is meant for the program. */
+static void forward_signals(void)
+{
+	static const int signals[] = {
+		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH
+	};
+	struct sigaction action = { .sa_handler = forward, .sa_flags = SA_RESTART };
+
+	for (size_t i = 0; i < ARRAY_COUNT(signals); i++) {
+		struct sigaction old;
+
+		/* What we were told to ignore (nohup) stays ignored. */
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			(void)sigaction(signals[i], &action, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void describe_user(struct manager_options *m, gid_t groups[GROUPS_MAX],
+			  char directory[PATH_MAX])
+{
+	int count = getgroups(GROUPS_MAX, groups);
+	mode_t mask = umask(0);
+
+	umask(mask);
+	m->umask = mask;
+	m->uid = geteuid();
+	m->gid = getegid();
+	m->groups = groups;
+	m->group_count = count > 0 ? (uint32_t)count : 0;
+	m->cwd = getcwd(directory, PATH_MAX);
+}
+
+static int start(const struct manager_options *m)
+{
+	struct manager_launch places;
+	struct launch_options launch;
+	pid_t pid;
+	int r = manager_start(m, &places);
+
+	if (r < 0)
+		return CMD_FAILED; /* it has said why */
+	launch = (struct launch_options){
+		.area_fd = places.area_fd,
+		.socket_fd = places.socket_fd,
+		.server_fd = places.server_fd,
+		.bell_fd = places.bell_fd,
+		.argv = m->argv,
+		.envp = m->envp,
+	};
+	r = launch_start(&launch, &pid);
+	if (r == 0)
+		r = manager_attach(pid);
+	if (r < 0) {
+		cmd_complain(NAME, "the program cannot be started: %s", strerror(-r));
+		return CMD_FAILED;
+	}
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static char path[PATH_MAX], directory[PATH_MAX];
+	gid_t groups[GROUPS_MAX];
+	struct run_options o = {
+		.manager = { .root_fd = -1, .spin_ns = MANAGER_SPIN_DEFAULT, .envp = environ },
+	};
+	int status;
+
+	read_options(argc, argv, &o);
+	if (o.done || o.status)
+		return o.status;
+	status = find_program(argv[optind], path);
+	if (status)
+		return status;
+	o.manager.path = path;
+	o.manager.argv = argv + optind;
+	describe_user(&o.manager, groups, directory);
+	forward_signals();
+	status = start(&o.manager);
+	if (status)
+		return status;
+	if (manager_run(&status) < 0)
+		return CMD_FAILED;
+	if (exec_start_error())
+		return complain_of(argv[optind], exec_start_error(), exec_start_why());
+	return status;
+}
