@@ -43,8 +43,10 @@ static int grant(struct client *parent, struct client *child)
 
 int64_t call_run_fork(struct request *req)
 {
+	/* The host's child always has SIGCHLD; fork and vfork name no signal here. */
+	uint64_t flags = (req->arg[0] & UINT32_MAX & ~(uint64_t)CSIGNAL) | SIGCHLD;
 	struct process *child;
-	int r = process_fork(req->process, req->arg[0] & UINT32_MAX, &child);
+	int r = process_fork(req->process, flags, &child);
 
 	if (r < 0)
 		return r == -ENOMEM ? -ENOMEM : r == -EPERM || r == -EINVAL ? r : -EAGAIN;

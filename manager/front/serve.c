@@ -93,6 +93,7 @@ static void serve_claimed(struct server *s, struct thread *t, const struct slot_
 	if (t->kick)
 		req->reply_flags |= RUN_REPLY_KICK;
 	s->current.thread = NULL;
+	task_cancel_clear(t->task); /* it was meant for this call */
 	complete(t, req, ret);
 }
 
@@ -122,12 +123,8 @@ static void server_main(void *arg) MAY_YIELD
 		serve.idle++;
 		r = port_recv(serve.port, &message);
 		serve.idle--;
-		if (r == -ECANCELED) {
-			task_cancel_clear(task_self()); /* meant for the call before */
-			continue;
-		}
 		if (r != PORT_OK)
-			break;
+			break; /* closed: nobody cancels an idle server */
 		serve.queued--;
 		serve_thread(s, (struct thread *)(uintptr_t)message);
 		if (serve.idle >= front_options.servers)
