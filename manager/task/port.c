@@ -144,6 +144,7 @@ static int wait_until_done(struct port_wait *wait) MAY_YIELD
 	do
 		r = task_wait(TASK_FOREVER, WAIT_CANCELLABLE);
 	while (r == 0 && !wait->done);
+	waitq_remove(&wait->waiter); /* cancelled before it waited: nobody else took it out */
 	return r;
 }
 

@@ -239,6 +239,30 @@ static void cancel_ends_a_wait_and_loses_no_message(void)
 	end_world();
 }
 
+static void cancelled_then_receives(void *arg) MAY_YIELD
+{
+	uint64_t *got = arg;
+
+	task_cancel(task_self()); /* before it waits */
+	CHECK_INT(port_recv(p, got), -ECANCELED);
+	task_cancel_clear(task_self());
+	CHECK_INT(port_recv(p, got), PORT_OK);
+}
+
+static void who_was_cancelled_before_its_wait_may_wait_again(void)
+{
+	struct task *t;
+	uint64_t got = 0;
+
+	CHECK_INT(port_open(&p, "p", 1), 0);
+	CHECK_INT(task_start(&t, "t", cancelled_then_receives, &got), 0);
+	CHECK_INT(sched_run_until_idle(), 1);
+	CHECK_INT(port_try_send(p, 7), PORT_OK);
+	CHECK_INT(sched_run_until_idle(), 0);
+	CHECK_INT(got, 7);
+	port_free(p);
+}
+
 static void a_cancelled_receiver_may_run_after_the_port_is_gone(void)
 {
 	struct task *t;
@@ -319,6 +343,7 @@ static const struct test tests[] = {
 	TEST(close_ends_every_wait_and_the_port_may_go),
 	TEST(messages_outlive_the_close),
 	TEST(cancel_ends_a_wait_and_loses_no_message),
+	TEST(who_was_cancelled_before_its_wait_may_wait_again),
 	TEST(a_cancelled_receiver_may_run_after_the_port_is_gone),
 	TEST(every_message_arrives_once_with_every_seed),
 };
