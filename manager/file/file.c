@@ -376,9 +376,26 @@ int file_sync(struct file *f, bool data_only)
 
 	if (f->flags & O_PATH)
 		return -EBADF;
+	if (f->ops->sync)
+		return f->ops->sync(f, data_only);
 	if (!inode || (inode->type != S_IFREG && inode->type != S_IFDIR))
 		return -EINVAL;
 	return vfs_sync(inode, data_only);
+}
+
+int file_truncate(struct file *f, const struct vfs_cred *cred, uint64_t size)
+{
+	struct inode *inode = file_inode(f);
+
+	if (f->flags & O_PATH)
+		return -EBADF;
+	if (size > INT64_MAX || !file_writable(f))
+		return -EINVAL;
+	if (f->ops->truncate)
+		return f->ops->truncate(f, size);
+	if (!inode || inode->type != S_IFREG)
+		return -EINVAL;
+	return vfs_truncate(cred, inode, size, true);
 }
 
 int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t size)

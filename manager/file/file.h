@@ -6,7 +6,8 @@
  * directories, pipes, terminals, sockets, eventfds. Layer: file.
  *
  * Owner    counted; descriptors of processes and running calls hold references.
- * Limit    FILE_LIMIT open descriptions in all; FILE_PIPE_SIZE bytes a pipe.
+ * Limit    FILE_LIMIT open descriptions in all; FILE_PIPE_SIZE bytes a pipe, one page once
+ *          all pipes together have PIPE_MEMORY_SOFT (pipe.c).
  * Thread   scheduler thread only.
  * Errors   -errno for the client. A wait that was cancelled is -ERESTARTSYS or -EINTR
  *          as signal(7) says for the call.
@@ -79,6 +80,9 @@ struct file_ops {
 	int (*set_flags)(struct file *f, int flags); /* may refuse new O_NONBLOCK, O_APPEND, ... */
 	int (*map)(struct file *f, bool for_write,
 		   struct vfs_mapping *ret); /* missing: the inode's */
+	/* Missing: the inode's. */
+	int (*sync)(struct file *f, bool data_only);
+	int (*truncate)(struct file *f, uint64_t size);
 	/* A second description of the same thing, for /proc/self/fd/N. Missing: -ENXIO. */
 	int (*reopen)(struct file *f, int flags, struct file **ret);
 	/* The text of /proc/PID/fd/N of a nameless one: length. Missing: made of `kind`. */
@@ -137,6 +141,8 @@ MUST_USE int file_ioctl(struct file *f, unsigned int cmd, void *arg, uint64_t nu
 /* F_SETFL: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC of `flags`; no others change. */
 MUST_USE int file_set_flags(struct file *f, int flags);
 MUST_USE int file_sync(struct file *f, bool data_only) MAY_YIELD;
+/* ftruncate(2). */
+MUST_USE int file_truncate(struct file *f, const struct vfs_cred *cred, uint64_t size) MAY_YIELD;
 MUST_USE int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t size) MAY_YIELD;
 /* The host descriptor for mmap: -EACCES by the access mode, -ENODEV where nothing can be mapped. */
 MUST_USE int file_map(struct file *f, bool for_write, struct vfs_mapping *ret) MAY_YIELD;

@@ -67,6 +67,20 @@ static int64_t plain_seek(struct file *f, int64_t offset, int whence) MAY_YIELD
 	return call_plain(end, SYS_lseek, arg);
 }
 
+static int plain_sync(struct file *f, bool data_only) MAY_YIELD
+{
+	const uint64_t arg[6] = { (uint64_t)host_end_of(f)->fd };
+
+	return (int)host_call(data_only ? SYS_fdatasync : SYS_fsync, arg);
+}
+
+static int plain_truncate(struct file *f, uint64_t size) MAY_YIELD
+{
+	struct host_end *end = host_end_of(f);
+
+	return (int)call_plain(end, SYS_ftruncate, (uint64_t[6]){ (uint64_t)end->fd, size });
+}
+
 static int plain_ioctl(struct file *f, unsigned int cmd, void *arg, uint64_t number)
 {
 	int left;
@@ -113,6 +127,8 @@ const struct file_ops host_plain_ops = {
 	.getattr = host_end_getattr,
 	.set_flags = plain_set_flags,
 	.map = plain_map,
+	.sync = plain_sync,
+	.truncate = plain_truncate,
 	.reopen = host_end_reopen,
 	.text = host_end_text,
 	.release = host_end_release,

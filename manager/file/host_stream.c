@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#define TENTH_NS UINT64_C(100000000)
 #define DRAIN_STEP_NS 5000000u /* how often we look whether output has gone */
 
 static uint64_t word(const void *pointer)
@@ -75,8 +76,8 @@ static int64_t attempt(struct host_end *end, bool writing, const void *buf, size
 	return host_call_cancellable(num, arg);
 }
 
-/* Wait until another attempt is worth while. */
-static int wait_ready(struct host_end *end, unsigned int events) MAY_YIELD
+/* Wait until another attempt is worth while: 0, -ETIMEDOUT, -ERESTARTSYS. */
+static int wait_ready(struct host_end *end, unsigned int events, uint64_t deadline_ns) MAY_YIELD
 {
 	int r = watch(end);
 
@@ -86,12 +87,28 @@ static int wait_ready(struct host_end *end, unsigned int events) MAY_YIELD
 	/* Asked once more: the watch may have begun after the change. */
 	if (hostwait_look(&end->wait) & (events | POLLERR | POLLHUP))
 		return 0;
-	return file_wait_result(hostwait_wait(&end->wait, events, TASK_FOREVER, WAIT_CANCELLABLE));
+	return file_wait_result(hostwait_wait(&end->wait, events, deadline_ns, WAIT_CANCELLABLE));
+}
+
+/*
+ * A terminal's own limit to a read (termios: VMIN 0, VTIME > 0), which the host does
+ * not apply to our description, as that never waits.
+ */
+static uint64_t read_deadline(const struct host_end *end)
+{
+	struct termios settings;
+
+	if (end->kind != HOST_TERMINAL || ioctl(end->fd, TCGETS, &settings) < 0)
+		return TASK_FOREVER;
+	if ((settings.c_lflag & ICANON) || settings.c_cc[VMIN] > 0)
+		return TASK_FOREVER;
+	return clock_now_ns() + settings.c_cc[VTIME] * TENTH_NS;
 }
 
 static ssize_t stream_read(struct file *f, void *buf, size_t size, uint64_t *offset) MAY_YIELD
 {
 	struct host_end *end = host_end_of(f);
+	uint64_t deadline_ns = 0; /* not asked for yet */
 	int64_t r;
 
 	(void)offset;
@@ -106,9 +123,11 @@ static ssize_t stream_read(struct file *f, void *buf, size_t size, uint64_t *off
 			continue;
 		if (r != -EAGAIN || (f->flags & O_NONBLOCK))
 			return r;
-		r = wait_ready(end, POLLIN);
+		if (deadline_ns == 0)
+			deadline_ns = read_deadline(end);
+		r = wait_ready(end, POLLIN, deadline_ns);
 		if (r < 0)
-			return r;
+			return r == -ETIMEDOUT ? 0 : r;
 	}
 }
 
@@ -138,7 +157,7 @@ static ssize_t stream_write(struct file *f, const void *buf, size_t size, uint64
 		else if (r == -EINTR)
 			r = 0;
 		else if (r == -EAGAIN && !(f->flags & O_NONBLOCK))
-			r = wait_ready(end, POLLOUT);
+			r = wait_ready(end, POLLOUT, TASK_FOREVER);
 	}
 	return done > 0 ? (ssize_t)done : file_wait_result((int)r);
 }

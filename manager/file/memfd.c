@@ -59,7 +59,7 @@ int memfd_file_new(const char *name, int flags, struct file **ret)
 	struct dentry *d;
 	int r;
 
-	/* No seals: a program that asks for them must not believe that it has them. */
+	/* A file that may be sealed is given, but fcntl refuses to seal it. */
 	if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) || strlen(name) > MEMFD_NAME_MAX)
 		return -EINVAL;
 	r = need_top();

@@ -19,6 +19,9 @@
 
 #define PIPE_SIZE_MAX (1024u * 1024u)
 #define PIPE_SIZE_MIN 4096u
+#define PIPE_MEMORY_SOFT (64u * 1024u * 1024u) /* of all rings; then only small ones are made */
+
+static size_t memory_size; /* of all rings */
 
 static void pipe_check(const struct pipe *p)
 {
@@ -28,16 +31,18 @@ static void pipe_check(const struct pipe *p)
 
 int pipe_alloc(bool named, struct pipe **ret)
 {
+	bool scarce = memory_size + FILE_PIPE_SIZE > PIPE_MEMORY_SOFT;
 	struct pipe *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	p->ring = malloc(FILE_PIPE_SIZE);
+	p->capacity = scarce ? PIPE_SIZE_MIN : FILE_PIPE_SIZE;
+	p->ring = malloc(p->capacity);
 	if (!p->ring) {
 		free(p);
 		return -ENOMEM;
 	}
-	p->capacity = FILE_PIPE_SIZE;
+	memory_size += p->capacity;
 	p->named = named;
 	waitq_init(&p->data);
 	waitq_init(&p->space);
@@ -53,6 +58,8 @@ void pipe_free(void *pipe)
 
 	assert(p->readers == 0 && p->writers == 0);
 	assert(poll_queue_empty(&p->changed));
+	assert(memory_size >= p->capacity);
+	memory_size -= p->capacity;
 	free(p->ring);
 	free(p);
 }
@@ -326,12 +333,15 @@ int pipe_resize(struct file *f, size_t size)
 	size = rounded_size(size);
 	if (p->used > size)
 		return -EBUSY;
+	if (size > p->capacity && memory_size + size - p->capacity > PIPE_MEMORY_SOFT)
+		return -EPERM;
 	ring = malloc(size);
 	if (!ring)
 		return -ENOMEM;
 	used = ring_take(p, ring, p->used);
 	free(p->ring);
 	p->ring = ring;
+	memory_size = memory_size - p->capacity + size;
 	p->capacity = size;
 	p->head = 0;
 	p->used = used;

@@ -162,6 +162,12 @@ static void use_terminal(void *arg)
 	file_put(open_path("/pts", O_RDWR));
 	CHECK_INT(vfs_mknod(&test_view, NULL, "/not", S_IFCHR | 0666, attr.rdev + 1), 0);
 	CHECK_INT(try_open("/not", O_RDWR, &again), -ENXIO);
+	/* A read that the terminal's own timer ends. */
+	settings.c_lflag &= ~(tcflag_t)ICANON;
+	settings.c_cc[VMIN] = 0;
+	settings.c_cc[VTIME] = 1;
+	CHECK_INT(file_ioctl(f, TCSETS, &settings, 0), 0);
+	CHECK_INT(file_read(f, buf, 8), 0);
 	file_put(f);
 }
 
@@ -333,6 +339,9 @@ static void regular(void *arg)
 	file_put(again);
 	CHECK_INT(file_getattr(f, &attr), 0);
 	CHECK_INT(attr.size, 0);
+	CHECK_INT(file_truncate(f, test_view.cred, 77), 0);
+	CHECK_INT(file_sync(f, true), 0);
+	CHECK_INT(lseek(other, 0, SEEK_END), 77);
 	file_put(f);
 	/* What was given for reading is never opened for writing. */
 	CHECK_INT(host_file_new(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), O_RDONLY, &f), 0);

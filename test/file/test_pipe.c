@@ -337,6 +337,34 @@ static void a_pipe_changes_its_size_and_keeps_its_bytes(void)
 	end_files();
 }
 
+static void too_many_pipes(void *arg) MAY_YIELD;
+static void too_many_pipes(void *arg)
+{
+	static struct file *many[1100][2];
+
+	(void)arg;
+	for (unsigned int i = 0; i < ARRAY_COUNT(many); i++)
+		CHECK_INT(pipe_new(0, many[i]), 0);
+	CHECK_INT(pipe_size(many[0][0]), FILE_PIPE_SIZE);
+	CHECK_INT(pipe_size(many[1099][0]), 4096);
+	CHECK_INT(pipe_resize(many[1099][0], 1024 * 1024), -EPERM);
+	CHECK_INT(file_write(many[1099][1], big, 4096), 4096);
+	for (unsigned int i = 0; i < 10; i++)
+		CHECK_INT(pipe_resize(many[i][0], 4096), 4096);
+	CHECK_INT(pipe_resize(many[1099][0], 32768), 32768);
+	for (unsigned int i = 0; i < ARRAY_COUNT(many); i++) {
+		file_put(many[i][0]);
+		file_put(many[i][1]);
+	}
+}
+
+static void very_many_pipes_are_small_pipes(void)
+{
+	begin_files();
+	run_task(too_many_pipes, NULL);
+	end_files();
+}
+
 static void open_to_read(void *arg) MAY_YIELD;
 static void open_to_read(void *arg)
 {
@@ -512,6 +540,7 @@ static const struct test tests[] = {
 	TEST(a_waiting_write_that_is_cancelled_tells_what_it_has_done),
 	TEST(a_reader_going_away_ends_the_wait_of_a_writer),
 	TEST(a_pipe_changes_its_size_and_keeps_its_bytes),
+	TEST(very_many_pipes_are_small_pipes),
 	TEST(opening_a_fifo_waits_for_the_other_end),
 	TEST(a_fifo_opened_without_waiting_follows_linux),
 	TEST(a_fifo_open_that_is_cancelled_leaves_no_end_behind),

@@ -63,17 +63,22 @@ bool proc_fs_descriptor(const struct inode *inode, int32_t *ret_pid, int *ret_fd
 /* Not one of /proc's own inodes: it outlives the link, as the file does. */
 static struct vfs_fs nameless_fs = { .type_name = "pipefs" };
 
-static int new_descriptor_inode(const struct proc_inode *p, uint32_t mode, uint64_t ino,
-				struct dentry **ret)
+static int new_descriptor_inode(const struct proc_inode *p, struct dentry **ret) MAY_YIELD
 {
-	struct descriptor_inode *d = calloc(1, sizeof(*d));
-	/* An eventfd has no type of its own; nothing can be done with it by name anyway. */
-	uint32_t type = mode & S_IFMT ? mode & S_IFMT : S_IFCHR;
+	struct descriptor_inode *d;
+	struct vfs_attr attr;
+	uint32_t type;
+	int r = proc_source_of(p)->descriptor_attr(p->pid, p->fd, &attr);
 
+	if (r < 0)
+		return r;
+	/* An eventfd has no type of its own; nothing can be done with it by name anyway. */
+	type = attr.mode & S_IFMT ? attr.mode & S_IFMT : S_IFCHR;
+	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	inode_init(&d->base, &descriptor_ops, &nameless_fs, type);
-	d->base.ino = ino;
+	d->base.ino = attr.ino;
 	d->source = proc_source_of(p);
 	d->pid = p->pid;
 	d->fd = p->fd;
@@ -98,7 +103,7 @@ int proc_object_fd(struct proc_inode *p, struct dentry **ret)
 	if (r < 0)
 		return r == -ESRCH ? -ENOENT : r;
 	if (!d.dentry)
-		return new_descriptor_inode(p, d.mode, d.ino, ret);
+		return new_descriptor_inode(p, ret);
 	*ret = d.dentry;
 	return 0;
 }

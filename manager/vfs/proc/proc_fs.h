@@ -69,11 +69,11 @@ enum proc_link_kind { PROC_EXE, PROC_CWD, PROC_ROOT };
 struct proc_descriptor {
 	struct dentry
 		*dentry; /* a new reference; NULL: it has no name, and `text` says what it is */
-	char text[256];	 /* "pipe:[12]" */
+	char text[256];	 /* "pipe:[12]": file_text() */
 	int flags;	 /* as open(2) has them, with O_CLOEXEC */
 	uint64_t position;
 	uint64_t ino;
-	uint32_t mode; /* of a nameless file: type and permissions; 0 has no type */
+	uint32_t mode; /* of a nameless file; descriptor_attr decides */
 };
 
 /*
