@@ -341,6 +341,9 @@ static int64_t own_call(struct shim_thread *t, uint64_t nr, const uint64_t arg[6
 		return 0;
 	case SYS_clone3:
 		return -ENOSYS; /* its arguments lie in memory: libc then takes clone(2) */
+	case SYS_execve:
+	case SYS_execveat:
+		return shim_execve(t, arg, nr);
 	case SYS_exit:
 	case SYS_exit_group:
 		return shim_exit(t, nr, arg[0]);

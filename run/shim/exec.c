@@ -420,18 +420,19 @@ static _Noreturn void become(struct shim_thread *t, const struct strings *given,
 	gate_enter(rsp, entry);
 }
 
-int64_t shim_execve(struct shim_thread *t, const uint64_t arg[6], uint64_t nr, uint64_t mask)
+int64_t shim_execve(struct shim_thread *t, const uint64_t arg[6], uint64_t nr)
 {
 	bool at = nr == SYS_execveat;
 	struct shim_process *p = shim_process();
 	struct strings given;
+	uint64_t mask;
 	int64_t r;
 
 	r = copy_arguments(arg[at ? 2 : 1], arg[at ? 3 : 2], &given);
 	if (r < 0)
 		return r;
 	shim_lock(&p->fd_lock);
-	(void)shim_block_all();
+	mask = shim_block_all();
 	r = t->deferred ? -ERESTARTNOINTR
 			: ask(t, arg[at ? 1 : 0], at ? arg[0] : (uint64_t)AT_FDCWD, at ? arg[4] : 0,
 			      &given);
@@ -439,7 +440,9 @@ int64_t shim_execve(struct shim_thread *t, const uint64_t arg[6], uint64_t nr, u
 		become(t, &given, mask);
 	shim_unlock(&p->fd_lock);
 	unmap(RUN_SCRATCH, RUN_SCRATCH + RUN_SCRATCH_SIZE);
-	return r; /* the trap's frame brings the mask back */
+	if (!t->deferred)
+		shim_set_mask(mask);
+	return r;
 }
 
 /* The launcher's last jump: its strings lie in RUN_SCRATCH already. */

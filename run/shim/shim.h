@@ -225,7 +225,7 @@ int64_t shim_exit(struct shim_thread *t, uint64_t nr, uint64_t status);
 void shim_first_block(struct shim_thread *t);
 
 /* ---- exec.c */
-int64_t shim_execve(struct shim_thread *t, const uint64_t arg[6], uint64_t nr, uint64_t mask);
+int64_t shim_execve(struct shim_thread *t, const uint64_t arg[6], uint64_t nr);
 _Noreturn void shim_start(void);
 
 /* ---- signal.c */

@@ -377,10 +377,6 @@ static void serve_trap(struct shim_thread *t, struct k_ucontext *uc, uint64_t nr
 	case SYS_vfork:
 		m->rax = (uint64_t)shim_clone(t, uc, nr);
 		return;
-	case SYS_execve:
-	case SYS_execveat:
-		m->rax = (uint64_t)shim_execve(t, arg, nr, uc->sigmask);
-		return;
 	default:
 		m->rax = (uint64_t)shim_serve(t, nr, arg);
 	}

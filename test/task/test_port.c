@@ -251,16 +251,17 @@ static void cancelled_then_receives(void *arg) MAY_YIELD
 
 static void who_was_cancelled_before_its_wait_may_wait_again(void)
 {
-	struct task *t;
 	uint64_t got = 0;
 
+	begin_world();
 	CHECK_INT(port_open(&p, "p", 1), 0);
-	CHECK_INT(task_start(&t, "t", cancelled_then_receives, &got), 0);
+	spawn("t", cancelled_then_receives, &got);
 	CHECK_INT(sched_run_until_idle(), 1);
 	CHECK_INT(port_try_send(p, 7), PORT_OK);
 	CHECK_INT(sched_run_until_idle(), 0);
 	CHECK_INT(got, 7);
 	port_free(p);
+	end_world();
 }
 
 static void a_cancelled_receiver_may_run_after_the_port_is_gone(void)
