@@ -119,6 +119,8 @@ static int follow_script(struct exec *e, const struct vfs *view) MAY_YIELD
 		return r;
 	if (e->name_closes) /* the interpreter could not open it */
 		return -ENOENT;
+	if (script.interpreter[0] == '\0') /* a NUL in the file: for Linux, the directory */
+		return -EACCES;
 	r = find_file(view, script.interpreter, &d);
 	if (r < 0)
 		return r;

@@ -286,24 +286,42 @@ int64_t exec_at(int dir_fd, const char *path, int flags)
 	return exec_with(arg, path, "x", 2);
 }
 
-struct run_plan plan_of(void)
+int64_t exec_arguments(const uint64_t arg[6])
 {
-	struct run_plan plan;
+	return serve(59, arg);
+}
+
+int64_t run_start(void)
+{
+	const uint64_t none[6] = { 0 };
+
+	return serve(RUN_START, none);
+}
+
+unsigned char *request_bytes(uint64_t offset)
+{
+	CHECK(offset < RUN_BOUNCE_SIZE);
+	return bounce + offset;
+}
+
+const struct run_plan *plan_of(void)
+{
+	static struct run_plan plan;
 
 	memcpy(&plan, bounce, sizeof(plan));
-	return plan;
+	return &plan;
 }
 
 const char *prefix_of(void)
 {
 	static char joined[16384];
-	struct run_plan plan = plan_of();
+	const struct run_plan *plan = plan_of();
 
-	memcpy(joined, bounce + plan.prefix_offset, plan.prefix_size);
-	for (uint32_t i = 0; i < plan.prefix_size; i++)
+	memcpy(joined, bounce + plan->prefix_offset, plan->prefix_size);
+	for (uint32_t i = 0; i < plan->prefix_size; i++)
 		if (joined[i] == '\0')
 			joined[i] = '|';
-	joined[plan.prefix_size] = '\0';
+	joined[plan->prefix_size] = '\0';
 	return joined;
 }
 

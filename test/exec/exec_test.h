@@ -43,8 +43,12 @@ int open_fd(const char *path, int flags) MAY_YIELD;
 int64_t exec_words(const char *path, const char *words, size_t size) MAY_YIELD;
 int64_t exec_path(const char *path) MAY_YIELD; /* argv[0] = path */
 int64_t exec_at(int dir_fd, const char *path, int flags) MAY_YIELD;
-/* The plan it answered, copied. */
-struct run_plan plan_of(void);
+/* The same with arguments of one's own; the strings are put with request_bytes(). */
+int64_t exec_arguments(const uint64_t arg[6]) MAY_YIELD;
+unsigned char *request_bytes(uint64_t offset); /* of the bounce buffer */
+int64_t run_start(void) MAY_YIELD;
+/* The plan it answered, copied: until the next one. */
+const struct run_plan *plan_of(void);
 /* The strings of the plan's prefix, '|' behind each. */
 const char *prefix_of(void);
 

@@ -3,12 +3,12 @@
  * is replaced by a patched copy, and goes on to work, every call by a stub.
  */
 #include "call/stub.h"
+#include "test/exec/native_entry.h"
 #include "test/harness.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <hascall/run_abi.h>
 #include <link.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,25 +24,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/*
- * What stands at RUN_STUB_ENTRY here: it makes the call and counts it. The return address
- * goes below the red zone.
- */
-__asm__(".pushsection .text\n"
-	"entry_begin:\n"
-	"	lea -128(%rsp), %rsp\n"
-	"	push %rcx\n"
-	"	syscall\n"
-	"	lock incl entry_count(%rip)\n"
-	"	pop %rcx\n"
-	"	lea 128(%rsp), %rsp\n"
-	"	jmp *%rcx\n"
-	"entry_count:\n"
-	"	.long 0\n"
-	"entry_end:\n"
-	".popsection\n");
-extern const uint8_t entry_begin[], entry_count[], entry_end[];
 
 struct libc {
 	uint64_t text; /* its first page */
@@ -82,20 +63,6 @@ static uint8_t *room_behind(uint64_t text, size_t size)
 	return NULL;
 }
 
-static unsigned int calls_by_stub(void)
-{
-	return *(volatile unsigned int *)(RUN_STUB_ENTRY + (uintptr_t)(entry_count - entry_begin));
-}
-
-static void map_entry(void)
-{
-	void *page = mmap((void *)RUN_STUB_ENTRY, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-
-	CHECK(page == (void *)RUN_STUB_ENTRY);
-	memcpy(page, entry_begin, (size_t)(entry_end - entry_begin));
-}
-
 /* Not by libc: it is libc's own text that goes. */
 static void move_over(void *from, uint64_t to, size_t size)
 {
@@ -125,7 +92,7 @@ static void patch_libc(void)
 	CHECK(copy != MAP_FAILED);
 	memcpy(copy, (const uint8_t *)libc.text, libc.size);
 	stub_write(&libc.sites, copy, stubs, (uint64_t)stubs - libc.text);
-	map_entry();
+	native_entry_map();
 	CHECK_INT(mprotect(stubs, stub_bytes(&libc.sites), PROT_READ | PROT_EXEC), 0);
 	CHECK_INT(mprotect(copy, libc.size, PROT_READ | PROT_EXEC), 0);
 	move_over(copy, libc.text, libc.size);
@@ -290,8 +257,8 @@ static void a_patched_libc_goes_on_to_work(void)
 	use_programs();
 	use_threads();
 	CHECK(getppid() > 0);
-	CHECK(calls_by_stub() > 500);
-	printf("# %u calls by stubs\n", calls_by_stub());
+	CHECK(native_entry_calls() > 500);
+	printf("# %u calls by stubs\n", native_entry_calls());
 }
 
 static const struct test tests[] = {
