@@ -209,6 +209,7 @@ static int look_at_mount(struct host_inode *h) MAY_YIELD
 {
 	struct host_fs *fs = host_fs_of(h);
 	uint64_t type = 0;
+	bool quick;
 	int fd, r;
 
 	for (size_t i = 0; i < ARRAY_COUNT(fs->hidden); i++)
@@ -221,9 +222,10 @@ static int look_at_mount(struct host_inode *h) MAY_YIELD
 		h->flags = HOST_HIDDEN; /* a mount that cannot even be stood on */
 		return 0;
 	}
-	r = io_fs_type(fd, &type);
+	quick = io_quick(fd);
+	r = io_fs_type(fd, quick, &type);
 	if (r == 0)
-		h->flags = flags_of_type(type) | (io_quick(fd) ? HOST_QUICK : 0);
+		h->flags = flags_of_type(type) | (quick ? HOST_QUICK : 0);
 	fds_done(h);
 	return r;
 }

@@ -57,15 +57,15 @@ ssize_t io_pread(int fd, void *buf, size_t size, uint64_t offset)
 	return host_pread(fd, buf, size, offset);
 }
 
-int io_fs_type(int fd, uint64_t *ret)
+int io_fs_type(int fd, bool quick, uint64_t *ret)
 {
 	struct statfs st;
 	uint64_t arg[6] = { (uint64_t)fd, (uintptr_t)&st };
 	int64_t r;
 
 	calls++;
-	/* Of a server (network, FUSE) this may wait for its answer. */
-	r = host_call(SYS_fstatfs, arg);
+	/* A server (network, FUSE) is asked, and may take its time. */
+	r = quick ? host_call_now(SYS_fstatfs, arg) : host_call(SYS_fstatfs, arg);
 	if (r == 0)
 		*ret = (uint64_t)st.f_type;
 	return (int)r;

@@ -29,7 +29,7 @@ MUST_USE ssize_t io_getdents(int fd, bool quick, void *buf, size_t size) MAY_YIE
 MUST_USE ssize_t io_readlink(int dir_fd, const char *path, bool quick, char *buf, size_t size)
 	MAY_YIELD;
 MUST_USE ssize_t io_pread(int fd, void *buf, size_t size, uint64_t offset) MAY_YIELD;
-MUST_USE int io_fs_type(int fd, uint64_t *ret) MAY_YIELD;
+MUST_USE int io_fs_type(int fd, bool quick, uint64_t *ret) MAY_YIELD;
 MUST_USE int64_t io_seek(int fd, uint64_t offset, int whence) MAY_YIELD;
 void io_close(int fd);
 
