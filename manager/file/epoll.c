@@ -218,7 +218,7 @@ int epoll_new(int flags, struct file **ret)
 	struct epoll *ep;
 	int r;
 
-	if (flags & ~EPOLL_CLOEXEC)
+	if (flags & ~(EPOLL_CLOEXEC | O_ACCMODE)) /* a caller may give its access mode */
 		return -EINVAL;
 	ep = calloc(1, sizeof(*ep));
 	if (!ep)

@@ -43,7 +43,6 @@ void file_fini(void)
 		fprintf(stderr, "file: %llu files are still open\n",
 			(unsigned long long)files.count);
 	assert(files.count == 0);
-	memfd_fini();
 	poll_fini();
 	file_hooks = (struct file_hooks){ 0 };
 }

@@ -31,13 +31,14 @@ uint64_t file_new_id(void);
 
 /* One for each type of inode; file_open() has looked at O_PATH. */
 MUST_USE int regular_open(struct dentry *d, int flags, struct file **ret);
+extern const struct file_ops regular_ops;
+void regular_release(struct file *f);
 MUST_USE int dir_open(struct dentry *d, int flags, struct file **ret);
 MUST_USE int fifo_open(struct dentry *d, int flags, struct file **ret) MAY_YIELD;
 MUST_USE int chardev_open(struct dentry *d, int flags, struct file **ret) MAY_YIELD;
 MUST_USE ssize_t dir_getdents(struct file *f, void *buf, size_t size) MAY_YIELD;
 bool dir_is(const struct file *f);
 
-void memfd_fini(void);
 void poll_fini(void);
 void epoll_forget(struct file *f); /* its last reference went */
 void locks_forget(struct file *f); /* drops what the description itself holds */

@@ -12,7 +12,13 @@
 
 #define MEMFD_NAME_MAX 249u /* as Linux has it: "memfd:" and the name fit in VFS_NAME_MAX */
 
-static struct dentry *top; /* of that file system; NULL: not made yet */
+/*
+ * The file system lives while there are such files: each holds the top by its dentry,
+ * and we hold it from the first open one to the last.
+ */
+static struct dentry *top;
+static unsigned int open_count;
+static struct file_ops memfd_ops; /* a regular file's, with a release of its own */
 
 static int need_top(void)
 {
@@ -32,10 +38,27 @@ static int need_top(void)
 	return 0;
 }
 
-void memfd_fini(void)
+static void drop_top(void)
 {
+	if (open_count > 0)
+		return;
 	dentry_put(top);
 	top = NULL;
+}
+
+static void memfd_release(struct file *f)
+{
+	regular_release(f);
+	open_count--;
+	drop_top();
+}
+
+static void count_open(struct file *f)
+{
+	memfd_ops = regular_ops;
+	memfd_ops.release = memfd_release;
+	f->ops = &memfd_ops;
+	open_count++;
 }
 
 static int make_unnamed(struct inode **ret) MAY_YIELD
@@ -53,18 +76,12 @@ static int make_unnamed(struct inode **ret) MAY_YIELD
 	return root->ops->create(root, NULL, 0, &attr, ret);
 }
 
-int memfd_file_new(const char *name, int flags, struct file **ret)
+static int open_unnamed(struct file **ret) MAY_YIELD
 {
 	struct inode *inode;
 	struct dentry *d;
-	int r;
+	int r = make_unnamed(&inode);
 
-	/* A file that may be sealed is given, but fcntl refuses to seal it. */
-	if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) || strlen(name) > MEMFD_NAME_MAX)
-		return -EINVAL;
-	r = need_top();
-	if (r == 0)
-		r = make_unnamed(&inode);
 	if (r < 0)
 		return r;
 	d = dentry_new_tmpfile(top, inode);
@@ -72,5 +89,25 @@ int memfd_file_new(const char *name, int flags, struct file **ret)
 		return -ENOMEM;
 	r = regular_open(d, O_RDWR, ret);
 	dentry_put(d);
+	return r;
+}
+
+int memfd_file_new(const char *name, int flags, struct file **ret)
+{
+	int r;
+
+	/* A file that may be sealed is given, but fcntl refuses to seal it. */
+	if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) || strlen(name) > MEMFD_NAME_MAX)
+		return -EINVAL;
+	r = need_top();
+	if (r < 0)
+		return r;
+	/* Counted before the yields below: a file that closes meanwhile leaves the top. */
+	open_count++;
+	r = open_unnamed(ret);
+	if (r == 0)
+		count_open(*ret);
+	open_count--;
+	drop_top();
 	return r;
 }

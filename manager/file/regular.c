@@ -139,7 +139,7 @@ static int regular_ioctl(struct file *f, unsigned int cmd, void *arg, uint64_t n
 	return 0;
 }
 
-static void regular_release(struct file *f)
+void regular_release(struct file *f)
 {
 	struct inode *inode = file_inode(f);
 
@@ -149,7 +149,7 @@ static void regular_release(struct file *f)
 	inode->write_opens--;
 }
 
-static const struct file_ops regular_ops = {
+const struct file_ops regular_ops = {
 	.read = regular_read,
 	.write = regular_write,
 	.seek = regular_seek,
