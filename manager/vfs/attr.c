@@ -125,7 +125,7 @@ int vfs_truncate(const struct vfs_cred *cred, struct inode *inode, uint64_t size
 		return r;
 	now = (struct vfs_attr){ .size = size, .mode = attr.mode, .mtime = vfs_now() };
 	now.ctime = now.mtime;
-	/* truncate(2) to the same size is no change; ftruncate(2) and O_TRUNC always count as one. */
+	/* truncate(2) to the same size is no change; ftruncate(2) and O_TRUNC always are one. */
 	if (by_descriptor || size != attr.size)
 		set |= VFS_SET_MTIME | VFS_SET_CTIME;
 	perm = (struct perm){ attr.mode, attr.uid, attr.gid };

@@ -149,7 +149,8 @@ int vfs_mknod(const struct vfs *view, struct dentry *at, const char *path, uint3
 		mode |= S_IFREG;
 	r = may_change(view->cred, place.walk.dir);
 	/* Device 0/0 is how an overlay's upper layer says "there is no such name". */
-	if (r == 0 && device && (!view->cred->privileged || (S_ISCHR(mode) && rdev == makedev(0, 0))))
+	if (r == 0 && device &&
+	    (!view->cred->privileged || (S_ISCHR(mode) && rdev == makedev(0, 0))))
 		r = -EPERM;
 	if (r == 0)
 		r = make_inode(&place, mode & (S_IFMT | MODE_BITS), device ? rdev : 0);
@@ -310,9 +311,9 @@ int vfs_unlink(const struct vfs *view, struct dentry *at, const char *path)
 	if (r == 0 && (victim->covers || victim->mounted))
 		r = -EBUSY;
 	if (r == 0)
-		r = dir->ops->unlink ?
-			    dir->ops->unlink(dir, victim->name, victim->name_len, victim->inode) :
-			    -EPERM;
+		r = dir->ops->unlink
+			    ? dir->ops->unlink(dir, victim->name, victim->name_len, victim->inode)
+			    : -EPERM;
 	if (r == 0)
 		dentry_remove(victim);
 	task_lock_drop(&w.dir->lock);

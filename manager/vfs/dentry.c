@@ -14,7 +14,7 @@ static struct {
 	struct dentry **buckets; /* power of two */
 	size_t bucket_count;
 	size_t hashed;
-	struct list lru; /* oldest first; may hold dentries that are in use again */
+	struct list lru;     /* oldest first; may hold dentries that are in use again */
 	struct waitq looked; /* somebody's DENTRY_LOOKING ended */
 	bool ready, shrinking;
 	struct dentry_stats stats;
@@ -122,7 +122,7 @@ static void lru_out(struct dentry *d)
 	cache.stats.unused--;
 }
 
-/* Release what the dentry holds, and it. Returns its parent, whose reference passes to the caller. */
+/* Free the dentry and what it holds. Returns its parent: that reference passes to the caller. */
 static struct dentry *destroy(struct dentry *d)
 {
 	struct dentry *parent = d->parent;

@@ -64,8 +64,8 @@ struct dentry {
  * be negative (inode NULL). -ENOENT only where names are not cached or the
  * directory was removed; other errors are the file system's.
  */
-MUST_USE int dentry_lookup(struct dentry *dir, const char *name, size_t len,
-			   struct dentry **ret) MAY_YIELD;
+MUST_USE int dentry_lookup(struct dentry *dir, const char *name, size_t len, struct dentry **ret)
+	MAY_YIELD;
 
 /* A root: no parent, no name. Takes over the inode's reference. NULL: no memory. */
 MUST_USE struct dentry *dentry_new_root(struct inode *inode);

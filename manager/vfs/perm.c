@@ -142,9 +142,9 @@ int may_hard_link(const struct vfs_cred *cred, struct inode *inode)
 /* Level 1 protects in directories that all may write, level 2 in those of a group too. */
 int may_create_over(const struct vfs_cred *cred, struct inode *dir, struct inode *inode)
 {
-	unsigned int level = S_ISREG(inode->type)  ? protect.regular :
-			     S_ISFIFO(inode->type) ? protect.fifos :
-						     0;
+	unsigned int level = S_ISREG(inode->type)    ? protect.regular
+			     : S_ISFIFO(inode->type) ? protect.fifos
+						     : 0;
 	struct perm dir_perm, perm;
 	int r;
 

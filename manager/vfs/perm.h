@@ -34,10 +34,10 @@ MUST_USE int may_change(const struct vfs_cred *cred, struct dentry *dir) MAY_YIE
 MUST_USE int may_remove(const struct vfs_cred *cred, struct dentry *dir, struct dentry *victim,
 			bool as_directory) MAY_YIELD;
 /* fs.protected_symlinks, _hardlinks, and _regular with _fifos (O_CREAT in a sticky directory). */
-MUST_USE int may_follow_link(const struct vfs_cred *cred, struct inode *dir,
-			     struct inode *link) MAY_YIELD;
+MUST_USE int may_follow_link(const struct vfs_cred *cred, struct inode *dir, struct inode *link)
+	MAY_YIELD;
 MUST_USE int may_hard_link(const struct vfs_cred *cred, struct inode *inode) MAY_YIELD;
-MUST_USE int may_create_over(const struct vfs_cred *cred, struct inode *dir,
-			     struct inode *inode) MAY_YIELD;
+MUST_USE int may_create_over(const struct vfs_cred *cred, struct inode *dir, struct inode *inode)
+	MAY_YIELD;
 
 #endif /* VFS_PERM_H */

@@ -15,16 +15,16 @@ static bool rename_lock_ready;
 
 /* Where one of the two paths led. */
 struct side {
-	struct dentry *dir; /* counted */
+	struct dentry *dir;  /* counted */
 	struct dentry *name; /* counted; mounts are not crossed */
-	const char *last; /* in the caller's path */
+	const char *last;    /* in the caller's path */
 	size_t last_len;
 	enum walk_last kind;
 	bool slash;
 };
 
-static int find_side(struct side *side, const struct vfs *view, struct dentry *at,
-		     const char *path) MAY_YIELD
+static int find_side(struct side *side, const struct vfs *view, struct dentry *at, const char *path)
+	MAY_YIELD
 {
 	struct walk w;
 	int r = walk_start(&w, view, at, path);
@@ -123,8 +123,8 @@ static int check_shape(const struct side *old, const struct side *new, const str
 	return 0;
 }
 
-static int check_rights(const struct vfs_cred *cred, const struct side *old,
-			const struct side *new, unsigned int flags) MAY_YIELD
+static int check_rights(const struct vfs_cred *cred, const struct side *old, const struct side *new,
+			unsigned int flags) MAY_YIELD
 {
 	bool old_is_dir = dentry_is(old->name, S_IFDIR);
 	bool new_is_dir = dentry_is(new->name, S_IFDIR);
@@ -154,6 +154,15 @@ static int check_rights(const struct vfs_cred *cred, const struct side *old,
 /* Everything is decided: let the file system do it, and move the dentries. */
 static int act(struct side *old, struct side *new, unsigned int flags) MAY_YIELD
 {
+	const struct vfs_move what = {
+		.old_dir = old->dir->inode,
+		.new_dir = new->dir->inode,
+		.old_name = old->name->name,
+		.new_name = new->name->name,
+		.inode = old->name->inode,
+		.target = new->name->inode,
+		.flags = flags,
+	};
 	bool lock_target = dentry_is(new->name, S_IFDIR) && !(flags & RENAME_EXCHANGE);
 	struct dentry_move move;
 	int r = dentry_move_prepare(&move, new->name);
@@ -162,9 +171,7 @@ static int act(struct side *old, struct side *new, unsigned int flags) MAY_YIELD
 		return r;
 	if (lock_target)
 		task_lock_take(&new->name->lock);
-	r = old->dir->inode->ops->rename(old->dir->inode, old->name->name, old->name->inode,
-					 new->dir->inode, new->name->name, new->name->inode,
-					 flags);
+	r = old->dir->inode->ops->rename(&what);
 	if (r == 0 && (flags & RENAME_EXCHANGE))
 		dentry_exchange(old->name, new->name);
 	else if (r == 0)

@@ -21,7 +21,10 @@ struct reaper {
 	struct list queue;
 	bool running;
 };
-#define REAPER_INIT(r) { LIST_INIT((r).queue), false }
+#define REAPER_INIT(r)                      \
+	{                                   \
+		LIST_INIT((r).queue), false \
+	}
 void reap(struct reaper *r, struct list *node, void (*destroy)(struct list *node));
 
 #endif /* VFS_SMALL_H */

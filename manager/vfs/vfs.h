@@ -49,13 +49,13 @@ enum vfs_set {
 	VFS_SET_CTIME = 64,
 };
 
-/* What readdir tells about one name. Non-zero answer of the callback: stop, this name was not taken. */
+/* What readdir tells about one name. A callback that answers non-zero did not take it: stop. */
 struct vfs_dirent {
 	const char *name;
 	size_t name_len;
 	uint64_t ino;
-	uint32_t type;	 /* DT_* */
-	uint64_t next;	 /* cursor after this name (d_off) */
+	uint32_t type; /* DT_* */
+	uint64_t next; /* cursor after this name (d_off) */
 };
 typedef int vfs_emit_fn(void *ctx, const struct vfs_dirent *entry);
 
@@ -66,10 +66,19 @@ struct vfs_bytes {
 
 /* A host descriptor that holds the data of a file, for mmap by a client. */
 struct vfs_mapping {
-	int host_fd;	    /* borrowed: valid at least until the caller yields; dup what must last */
-	bool writable;	    /* host_fd may be given to the client for shared writing */
-	uint64_t version;   /* same value: same content identity (key of the client's descriptor cache) */
+	int host_fd;	  /* borrowed: valid at least until the caller yields; dup what must last */
+	bool writable;	  /* host_fd may be given to the client for shared writing */
+	uint64_t version; /* same: same content identity; key of the client's descriptor cache */
 	uint64_t file_size; /* bytes, now */
+};
+
+/* What a rename is to do. */
+struct vfs_move {
+	struct inode *old_dir, *new_dir;
+	const char *old_name, *new_name; /* NUL-terminated */
+	struct inode *inode;
+	struct inode *target; /* what the new name has; NULL: nothing */
+	unsigned int flags;   /* 0, RENAME_NOREPLACE (already checked), RENAME_EXCHANGE */
 };
 
 /*
@@ -95,14 +104,11 @@ struct inode_ops {
 	int (*link)(struct inode *dir, const char *name, size_t len, struct inode *inode);
 	int (*unlink)(struct inode *dir, const char *name, size_t len, struct inode *inode);
 	int (*rmdir)(struct inode *dir, const char *name, size_t len, struct inode *inode);
-	/* flags: 0, RENAME_NOREPLACE (already checked), RENAME_EXCHANGE. target may be NULL. */
-	int (*rename)(struct inode *old_dir, const char *old_name, struct inode *inode,
-		      struct inode *new_dir, const char *new_name, struct inode *target,
-		      unsigned int flags); /* names NUL-terminated */
+	int (*rename)(const struct vfs_move *move);
 	/* Emit names from *cursor on (0: the first; "." and ".." come from the file layer). */
 	int (*readdir)(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx);
 	int (*readlink)(struct inode *inode, char *buf, size_t size); /* length, not terminated */
-	/* The text itself, NUL-terminated, borrowed while the inode is referenced; missing: readlink. */
+	/* The text, NUL-terminated, borrowed while the inode is referenced; missing: readlink. */
 	int (*link_text)(struct inode *inode, const char **ret);
 	/* A link that is not a text (/proc/self/fd/N): gives the dentry itself. */
 	int (*follow)(struct inode *inode, const struct vfs *view, struct dentry **ret);
@@ -116,7 +122,8 @@ struct inode_ops {
 	/* First open for writing (open(2) may copy up); may be missing. */
 	int (*open_write)(struct inode *inode);
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
-	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
+	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size,
+			int flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct inode *inode, const char *name);
 	/* Last reference gone; must not yield (hand slow work to a task). */
@@ -150,8 +157,8 @@ struct inode {
 	 */
 	uint32_t mode, uid, gid;
 	bool has_perm;
-	struct list locks;    /* fcntl/flock records: file/lock.c */
-	void *file_state;     /* what file/ keeps with an inode (fifo, socket); file/ frees it by the hook below */
+	struct list locks; /* fcntl/flock records: file/lock.c */
+	void *file_state;  /* what file/ keeps with an inode (fifo, socket), freed by its hook */
 	void (*file_state_free)(void *file_state);
 	uint32_t write_opens; /* open descriptions that may write (ETXTBSY) */
 	uint32_t exec_maps;   /* running images */
@@ -182,15 +189,22 @@ enum vfs_walk_flags {
 	VFS_EMPTY_OK = 4,  /* AT_EMPTY_PATH */
 };
 
-/* Find an existing name. `at`: directory for relative paths (NULL: view->cwd). Checks search permission. */
+/*
+ * Find an existing name. `at`: directory for relative paths (NULL: view->cwd).
+ * Checks search permission.
+ */
 MUST_USE int vfs_walk(const struct vfs *view, struct dentry *at, const char *path,
 		      unsigned int flags, struct dentry **ret) MAY_YIELD;
 
 /* ---- dentries: one name in one directory. */
 struct dentry *dentry_get(struct dentry *d);
 void dentry_put(struct dentry *d); /* NULL is fine */
-struct inode *dentry_inode(const struct dentry *d); /* borrowed; never NULL for what vfs_walk returns */
-/* Absolute path as seen from view->root; " (deleted)" appended if unlinked. Length or -ENAMETOOLONG/-ERANGE. */
+struct inode *dentry_inode(
+	const struct dentry *d); /* borrowed; never NULL for what vfs_walk returns */
+/*
+ * Absolute path as seen from view->root; " (deleted)" appended if unlinked. Length, or
+ * -ENAMETOOLONG or -ERANGE.
+ */
 int dentry_path(const struct vfs *view, struct dentry *d, char *buf, size_t size);
 bool dentry_unlinked(const struct dentry *d);
 /* The directory that ".." means for this view; borrowed. `d` itself at the view's root. */
@@ -209,8 +223,8 @@ void dentry_stats_get(struct dentry_stats *ret);
 
 /* ---- operations by path; each checks permissions of view->cred. */
 struct vfs_open {
-	int flags;	/* O_* of open(2) */
-	uint32_t mode;	/* before umask */
+	int flags;     /* O_* of open(2) */
+	uint32_t mode; /* before umask */
 };
 /* open(2)'s name part: walks, creates (O_CREAT|O_EXCL), truncates (O_TRUNC), checks access. */
 MUST_USE int vfs_open(const struct vfs *view, struct dentry *at, const char *path,
@@ -218,7 +232,8 @@ MUST_USE int vfs_open(const struct vfs *view, struct dentry *at, const char *pat
 /* An unnamed file in directory `path` (O_TMPFILE). */
 MUST_USE int vfs_tmpfile(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode,
 			 struct dentry **ret) MAY_YIELD;
-MUST_USE int vfs_mkdir(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode) MAY_YIELD;
+MUST_USE int vfs_mkdir(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode)
+	MAY_YIELD;
 MUST_USE int vfs_mknod(const struct vfs *view, struct dentry *at, const char *path, uint32_t mode,
 		       uint64_t rdev) MAY_YIELD;
 /* Like mknod of a socket, and gives the dentry (bind of AF_UNIX). */
@@ -235,17 +250,20 @@ MUST_USE int vfs_rename(const struct vfs *view, struct dentry *old_at, const cha
 
 /* ---- operations on inodes, with permission checks where Linux makes them. */
 enum { VFS_MAY_EXEC = 1, VFS_MAY_WRITE = 2, VFS_MAY_READ = 4 };
-MUST_USE int vfs_permission(const struct vfs_cred *cred, struct inode *inode, unsigned int may) MAY_YIELD;
+MUST_USE int vfs_permission(const struct vfs_cred *cred, struct inode *inode, unsigned int may)
+	MAY_YIELD;
 MUST_USE int vfs_getattr(struct inode *inode, struct vfs_attr *ret) MAY_YIELD;
 MUST_USE int vfs_chmod(const struct vfs_cred *cred, struct inode *inode, uint32_t mode) MAY_YIELD;
-MUST_USE int vfs_chown(const struct vfs_cred *cred, struct inode *inode, uint32_t uid, uint32_t gid) MAY_YIELD;
+MUST_USE int vfs_chown(const struct vfs_cred *cred, struct inode *inode, uint32_t uid, uint32_t gid)
+	MAY_YIELD;
 MUST_USE int vfs_truncate(const struct vfs_cred *cred, struct inode *inode, uint64_t size,
 			  bool by_descriptor) MAY_YIELD;
 /* times[2] in utimensat's form (UTIME_NOW, UTIME_OMIT), NULL: now. */
 MUST_USE int vfs_utimens(const struct vfs_cred *cred, struct inode *inode,
 			 const struct timespec times[2]) MAY_YIELD;
 MUST_USE ssize_t vfs_read(struct inode *inode, void *buf, size_t size, uint64_t offset) MAY_YIELD;
-MUST_USE ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, uint64_t offset) MAY_YIELD;
+MUST_USE ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, uint64_t offset)
+	MAY_YIELD;
 MUST_USE int vfs_readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 MUST_USE int vfs_map(struct inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
 
@@ -258,10 +276,14 @@ struct vfs_protect {
 };
 void vfs_set_protect(const struct vfs_protect *protect);
 
-/* A write or truncate by `cred` takes the set-user-id and set-group-id bits away (unless privileged). */
+/*
+ * What a write by `cred` does to the set-user-id and set-group-id bits: call it before
+ * vfs_write() and after a fallocate. Nothing if privileged.
+ */
 MUST_USE int vfs_remove_privs(const struct vfs_cred *cred, struct inode *inode) MAY_YIELD;
 /* Names from *cursor on; checks nothing but the type (the descriptor was opened for reading). */
-MUST_USE int vfs_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx) MAY_YIELD;
+MUST_USE int vfs_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx)
+	MAY_YIELD;
 /* fallocate(2) after the descriptor's checks; long ranges are done in steps with yields between. */
 MUST_USE int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size) MAY_YIELD;
 MUST_USE int64_t vfs_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
@@ -277,14 +299,15 @@ MUST_USE int vfs_setxattr(const struct vfs_cred *cred, struct inode *inode, cons
 			  const struct vfs_bytes *value, int flags) MAY_YIELD;
 MUST_USE ssize_t vfs_listxattr(const struct vfs_cred *cred, struct inode *inode, char *buf,
 			       size_t size) MAY_YIELD;
-MUST_USE int vfs_removexattr(const struct vfs_cred *cred, struct inode *inode,
-			     const char *name) MAY_YIELD;
+MUST_USE int vfs_removexattr(const struct vfs_cred *cred, struct inode *inode, const char *name)
+	MAY_YIELD;
 
 /* The time that goes into inodes. */
 struct timespec vfs_now(void);
 
 /* ---- mounts. */
-MUST_USE int vfs_mount(struct dentry *on, struct inode *root_of_fs, const char *source); /* takes a reference */
+MUST_USE int vfs_mount(struct dentry *on, struct inode *root_of_fs,
+		       const char *source); /* takes a reference */
 struct vfs_mount_info {
 	const char *source, *type_name;
 	char path[VFS_PATH_MAX];
@@ -297,13 +320,15 @@ void vfs_fini(void); /* all mounts dropped; a leak is asserted */
 
 /* ---- file systems (each in its own folder). */
 /* mem/: a file system in memory. limit_bytes 0: half the machine's memory. */
-MUST_USE int mem_fs_new(const char *type_name, uint64_t limit_bytes, uint32_t root_mode, struct inode **ret_root);
+MUST_USE int mem_fs_new(const char *type_name, uint64_t limit_bytes, uint32_t root_mode,
+			struct inode **ret_root);
 /* host/: a directory of the host, read-only, through device/host.h. dir_fd is taken over. */
 MUST_USE int host_fs_new(int dir_fd, struct inode **ret_root) MAY_YIELD;
 /* overlay/: `lower` read-only below `upper`; NULL lower is allowed. References are taken over. */
-MUST_USE int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_root) MAY_YIELD;
-/* dev/: a mem file system filled with null, zero, full, random, urandom, tty, console, fd, std*, shm. */
+MUST_USE int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_root)
+	MAY_YIELD;
+/* dev/: a mem file system with null zero full random urandom tty console fd std* shm pts. */
 MUST_USE int dev_fs_new(struct inode **ret_root);
-/* proc/: needs to know about processes, which vfs may not: see vfs/proc/proc_fs.h for its source table. */
+/* proc/: needs to know about processes, which vfs may not: vfs/proc/proc_fs.h has its source. */
 
 #endif /* VFS_VFS_H */

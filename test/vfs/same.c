@@ -113,9 +113,13 @@ static int64_t neg(int64_t r)
 static void host_stat_answer(int r, const struct stat *st, char *answer)
 {
 	const struct vfs_attr a = {
-		.mode = st->st_mode, .uid = st->st_uid, .gid = st->st_gid,
-		.nlink = (uint32_t)st->st_nlink, .size = (uint64_t)st->st_size,
-		.mtime = st->st_mtim, .rdev = st->st_rdev,
+		.mode = st->st_mode,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.nlink = (uint32_t)st->st_nlink,
+		.size = (uint64_t)st->st_size,
+		.mtime = st->st_mtim,
+		.rdev = st->st_rdev,
 	};
 
 	tell_result(answer, neg(r));
@@ -193,17 +197,16 @@ static void host_handle(const struct op *op, char *answer)
 	} else if (op->kind == OP_HANDLE_TRUNCATE) {
 		tell_result(answer, neg(ftruncate(fd, (off_t)op->offset)));
 	} else {
-		tell_result(answer, neg(fallocate(fd, op->flags, (off_t)op->offset,
-						  (off_t)op->size)));
+		tell_result(answer,
+			    neg(fallocate(fd, op->flags, (off_t)op->offset, (off_t)op->size)));
 	}
 }
 
 static void host_xattr(const struct op *op, char *answer)
 {
-	tell_result(answer, neg(op->size % 3 == 0 ?
-					removexattr(op->a, "user.test") :
-					setxattr(op->a, "user.test", op->b, strlen(op->b),
-						 op->flags)));
+	tell_result(answer, neg(op->size % 3 == 0 ? removexattr(op->a, "user.test")
+						  : setxattr(op->a, "user.test", op->b,
+							     strlen(op->b), op->flags)));
 	tell(answer, " ");
 	tell_result(answer, neg(getxattr(op->a, "user.test", data, sizeof(data))));
 }
@@ -525,13 +528,18 @@ void handles_close(void)
 void op_tell(const struct op *op, char *text, size_t size)
 {
 	static const char *const names[OP_KINDS] = {
-		"open", "mkdir", "rmdir", "unlink", "rename", "link", "symlink", "mknod", "stat",
-		"readlink", "chmod", "chown", "utimens", "truncate", "access", "list", "xattr",
-		"handle_open", "handle_read", "handle_write", "handle_truncate", "handle_stat",
-		"handle_allocate",
+		"open",	       "mkdir",		  "rmdir",
+		"unlink",      "rename",	  "link",
+		"symlink",     "mknod",		  "stat",
+		"readlink",    "chmod",		  "chown",
+		"utimens",     "truncate",	  "access",
+		"list",	       "xattr",		  "handle_open",
+		"handle_read", "handle_write",	  "handle_truncate",
+		"handle_stat", "handle_allocate",
 	};
 
-	snprintf(text, size, "%s(\"%s\", \"%s\", flags %o, mode %o, %d:%d, at %llu, %llu) by %u on %u",
+	snprintf(text, size,
+		 "%s(\"%s\", \"%s\", flags %o, mode %o, %d:%d, at %llu, %llu) by %u on %u",
 		 names[op->kind], op->a, op->b, (unsigned int)op->flags, op->mode, (int)op->uid,
 		 (int)op->gid, (unsigned long long)op->offset, (unsigned long long)op->size,
 		 op->who, op->handle);

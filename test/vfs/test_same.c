@@ -25,7 +25,8 @@ static uint32_t pick(uint32_t below)
 
 static void pick_path(char *path, bool links)
 {
-	static const char *const names[] = { "a", "b", "c", "d", "a-somewhat-longer-name-than-others-is" };
+	static const char *const names[] = { "a", "b", "c", "d",
+					     "a-somewhat-longer-name-than-others-is" };
 	unsigned int count = 1 + pick(3);
 
 	path[0] = '\0';
@@ -70,16 +71,17 @@ static int pick_open_flags(void)
 
 static uint32_t pick_mode(void)
 {
-	static const uint32_t modes[] = { 0644, 0755, 0777, 0600, 0700, 0000, 0444, 01777, 02755,
-					  02775, 04755, 06777, 0070, 02644, 0555 };
+	static const uint32_t modes[] = { 0644,	 0755,	0777,  0600,  0700, 0000,  0444, 01777,
+					  02755, 02775, 04755, 06777, 0070, 02644, 0555 };
 
 	return modes[pick(ARRAY_COUNT(modes))];
 }
 
 static int pick_flags(enum op_kind kind)
 {
-	static const int renames[] = { 0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE,
-				       RENAME_NOREPLACE | RENAME_EXCHANGE };
+	static const int renames[] = {
+		0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_NOREPLACE | RENAME_EXCHANGE
+	};
 	static const int times[] = { UTIME_NOW, UTIME_OMIT, 0, 5, -3 };
 	static const int allocates[] = { 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
 					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -128,8 +130,8 @@ static void pick_op(struct op *op)
 	}
 	if (op->kind == OP_UTIMENS)
 		/* OMIT twice is answered before the path is looked at, by the call's handler. */
-		op->size = op->flags == UTIME_OMIT || pick(2) ? (uint64_t)UTIME_NOW :
-								(uint64_t)UTIME_OMIT;
+		op->size = op->flags == UTIME_OMIT || pick(2) ? (uint64_t)UTIME_NOW
+							      : (uint64_t)UTIME_OMIT;
 }
 
 /* ---- whole trees as text: a line a name, in order. */
@@ -236,7 +238,8 @@ static void run_seed(uint64_t seed, unsigned int steps) MAY_YIELD
 			fprintf(stderr, " = %s\n", by_host);
 		vfs_do(&op, by_vfs);
 		if (strcmp(by_host, by_vfs) != 0)
-			test_fail(__FILE__, __LINE__, "seed %llu, step %u: %s is %s, on the host %s",
+			test_fail(__FILE__, __LINE__,
+				  "seed %llu, step %u: %s is %s, on the host %s",
 				  (unsigned long long)seed, i, text, by_vfs, by_host);
 	}
 	handles_close();

@@ -82,8 +82,14 @@ void run_in_task(void (*fn)(void))
 
 void be_user(uint32_t uid, uint32_t gid)
 {
-	cred = (struct vfs_cred){ .uid = uid, .euid = uid, .suid = uid, .fsuid = uid,
-				  .gid = gid, .egid = gid, .sgid = gid, .fsgid = gid };
+	cred = (struct vfs_cred){ .uid = uid,
+				  .euid = uid,
+				  .suid = uid,
+				  .fsuid = uid,
+				  .gid = gid,
+				  .egid = gid,
+				  .sgid = gid,
+				  .fsgid = gid };
 }
 
 void be_root(void)

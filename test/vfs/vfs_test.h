@@ -21,12 +21,12 @@
 #include <unistd.h>
 
 void run_in_task(void (*fn)(void));
-#define VFS_TEST(name)                         \
+#define VFS_TEST(name)                           \
 	static void name##_body(void) MAY_YIELD; \
-	static void name(void)                 \
-	{                                      \
-		run_in_task(name##_body);          \
-	}                                      \
+	static void name(void)                   \
+	{                                        \
+		run_in_task(name##_body);        \
+	}                                        \
 	static void name##_body(void)
 
 extern struct vfs view;
@@ -56,7 +56,8 @@ int do_rename(const char *from, const char *to, unsigned int flags) MAY_YIELD;
 int do_chmod(const char *path, uint32_t mode) MAY_YIELD;
 int do_chown(const char *path, uint32_t uid, uint32_t gid) MAY_YIELD;
 int do_truncate(const char *path, uint64_t size) MAY_YIELD;
-ssize_t do_write(const char *path, const char *text, uint64_t offset) MAY_YIELD; /* opens O_WRONLY */
+ssize_t do_write(const char *path, const char *text, uint64_t offset)
+	MAY_YIELD; /* opens O_WRONLY */
 /* Its bytes as text, in a static buffer. */
 const char *text_of(const char *path) MAY_YIELD;
 /* Names, sorted, a space after each. `at_once` names a readdir call; static buffer. */

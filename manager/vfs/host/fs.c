@@ -37,8 +37,7 @@ static struct host_inode *find_number(const struct host_inode *dir, const char *
 	for (; h; h = h->number_next)
 		if (h->attr.dev == attr->dev && h->attr.ino == attr->ino &&
 		    h->inode.type == (attr->mode & S_IFMT) &&
-		    (!S_ISDIR(attr->mode) ||
-		     (h->parent == dir && strcmp(h->name, name) == 0)))
+		    (!S_ISDIR(attr->mode) || (h->parent == dir && strcmp(h->name, name) == 0)))
 			return h;
 	return NULL;
 }
@@ -147,8 +146,8 @@ static void host_release(struct inode *inode)
 	reap(&reaper, &host_of(inode)->dead, inode_destroy);
 }
 
-static struct host_inode *inode_new(struct host_fs *fs, struct host_inode *parent,
-				    const char *name, size_t len, const struct vfs_attr *attr)
+static struct host_inode *inode_new(struct host_fs *fs, struct host_inode *parent, const char *name,
+				    size_t len, const struct vfs_attr *attr)
 {
 	struct host_inode *h = calloc(1, sizeof(*h));
 
@@ -452,7 +451,9 @@ static int host_map(struct inode *inode, bool for_write, struct vfs_mapping *ret
 static int host_statfs(struct vfs_fs *fs, struct vfs_statfs *ret)
 {
 	(void)fs;
-	*ret = (struct vfs_statfs){ .type = TMPFS_MAGIC, .bsize = BLOCK_SIZE, .namelen = VFS_NAME_MAX };
+	*ret = (struct vfs_statfs){ .type = TMPFS_MAGIC,
+				    .bsize = BLOCK_SIZE,
+				    .namelen = VFS_NAME_MAX };
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTING_SIZE (32u * 1024u) /* one getdents64 */
+#define LISTING_SIZE (32u * 1024u)	      /* one getdents64 */
 #define NAMES_COUNT_MAX (64u * 1024u * 1024u) /* of one directory; ENOMEM beyond */
 
 struct raw_dirent { /* getdents64(2) */

@@ -142,7 +142,7 @@ int mem_resize(struct mem_inode *m, uint64_t size)
 	if (size > MEM_FILE_MAX)
 		return -EFBIG;
 	if (size < m->size) {
-		/* To a page's end: what lies past the end of file must be zero when it grows again. */
+		/* To a page's end: past the end of file all is zero when it grows again. */
 		uint64_t end = (m->size + MEM_PAGE_SIZE - 1) & ~(uint64_t)(MEM_PAGE_SIZE - 1);
 
 		if (m->file.map)

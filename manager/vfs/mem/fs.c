@@ -195,8 +195,8 @@ static int mem_create(struct inode *dir, const char *name, size_t len, const str
 	return r < 0 ? r : enter(dir, name, len, child, ret);
 }
 
-static int mem_symlink(struct inode *dir, const char *name, size_t len,
-		       const struct vfs_attr *attr, const char *target, struct inode **ret)
+static int mem_symlink(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
+		       const char *target, struct inode **ret)
 {
 	struct mem_fs *fs = mem_fs_of(mem_of(dir));
 	size_t size = strlen(target);
@@ -297,28 +297,28 @@ static void replace(struct mem_inode *dir, struct mem_name *n, struct mem_inode 
 	inode_put(&victim->inode);
 }
 
-static int mem_rename(struct inode *old_dir, const char *old_name, struct inode *inode,
-		      struct inode *new_dir, const char *new_name, struct inode *target,
-		      unsigned int flags)
+static int mem_rename(const struct vfs_move *v)
 {
-	struct mem_inode *from = mem_of(old_dir), *to = mem_of(new_dir), *m = mem_of(inode);
-	struct mem_name *n = must_find(old_dir, old_name, strlen(old_name));
+	struct mem_inode *from = mem_of(v->old_dir), *to = mem_of(v->new_dir);
+	struct mem_inode *m = mem_of(v->inode);
+	struct mem_name *n = must_find(v->old_dir, v->old_name, strlen(v->old_name));
+	size_t len = strlen(v->new_name);
 	int r = 0;
 
-	if (flags & RENAME_EXCHANGE) {
-		exchange(from, n, to, must_find(new_dir, new_name, strlen(new_name)));
-		mem_of(target)->ctime = vfs_now();
+	if (v->flags & RENAME_EXCHANGE) {
+		exchange(from, n, to, must_find(v->new_dir, v->new_name, len));
+		mem_of(v->target)->ctime = vfs_now();
 	} else {
-		if (target && S_ISDIR(target->type) && mem_of(target)->dir.count > 0)
+		if (v->target && S_ISDIR(v->target->type) && mem_of(v->target)->dir.count > 0)
 			return -ENOTEMPTY;
-		if (target)
-			replace(to, must_find(new_dir, new_name, strlen(new_name)), m);
+		if (v->target)
+			replace(to, must_find(v->new_dir, v->new_name, len), m);
 		else
-			r = dir_add(mem_fs_of(to), &to->dir, new_name, strlen(new_name), m);
+			r = dir_add(mem_fs_of(to), &to->dir, v->new_name, len, m);
 		if (r < 0)
 			return r;
 		dir_remove(mem_fs_of(from), &from->dir, n);
-		if (S_ISDIR(inode->type)) {
+		if (S_ISDIR(m->inode.type)) {
 			from->nlink--;
 			to->nlink++;
 		}

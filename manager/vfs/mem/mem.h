@@ -31,7 +31,7 @@ struct mem_fs {
 
 /* ---- pages.c: a sparse array of pages: a tree of 64-slot nodes. */
 struct mem_pages {
-	void *root;	   /* height 0: page 0 itself */
+	void *root; /* height 0: page 0 itself */
 	unsigned int height;
 	uint64_t count; /* pages */
 };
@@ -78,7 +78,7 @@ uint64_t map_blocks(struct mem_fs *fs, struct mem_map *map); /* of 512 bytes; co
 struct mem_name {
 	struct mem_name *next; /* of its bucket */
 	uint32_t hash;
-	uint32_t slot; /* its place in mem_dir.slots */
+	uint32_t slot;		 /* its place in mem_dir.slots */
 	struct mem_inode *inode; /* counted */
 	uint16_t len;
 	char text[]; /* not terminated */

@@ -16,7 +16,7 @@
 struct slab {
 	struct list node; /* in pool.partial while it has a free page */
 	uint32_t free_count;
-	uint32_t touched; /* pages handed out at least once: those above are still zero */
+	uint32_t touched;     /* pages handed out at least once: those above are still zero */
 	uint32_t given_count; /* entries of given[] */
 	uint16_t given[SLAB_PAGES];
 };

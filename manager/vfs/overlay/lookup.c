@@ -144,8 +144,8 @@ static int walk_lower(const struct ovl_fs *fs, const char *path, struct inode **
 }
 
 /* The lower directory that an upper directory `upper`, found in `dir` as `name`, is merged with. */
-static int find_lower(struct ovl_inode *dir, const char *name, size_t len,
-		      struct ovl_found *found) MAY_YIELD
+static int find_lower(struct ovl_inode *dir, const char *name, size_t len, struct ovl_found *found)
+	MAY_YIELD
 {
 	struct inode *lower = NULL;
 	int r = ovl_get_redirect(found->upper, &found->redirect);

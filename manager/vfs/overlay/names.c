@@ -83,9 +83,8 @@ int ovl_clear_whiteouts(struct inode *upper)
 		r = upper->ops->lookup(upper, one.text, one.len, &victim);
 		if (r < 0)
 			return r;
-		r = is_whiteout(victim) ?
-			    upper->ops->unlink(upper, one.text, one.len, victim) :
-			    -ENOTEMPTY;
+		r = is_whiteout(victim) ? upper->ops->unlink(upper, one.text, one.len, victim)
+					: -ENOTEMPTY;
 		inode_put(victim);
 		if (r < 0)
 			return r;
@@ -287,8 +286,8 @@ static int remove_name(struct ovl_inode *dir, const char *name, size_t len, bool
 	return r;
 }
 
-static int remove_any(struct ovl_inode *dir, const char *name, size_t len,
-		      struct ovl_inode *victim) MAY_YIELD
+static int remove_any(struct ovl_inode *dir, const char *name, size_t len, struct ovl_inode *victim)
+	MAY_YIELD
 {
 	int covered = ovl_in_lower(dir, name, len);
 	int r = covered < 0 ? covered : origin_need(victim);

@@ -48,9 +48,9 @@ struct ovl_inode;
 /* A lower file of which the upper knows more: a copy, or names that came and went. */
 struct ovl_origin {
 	struct ovl_origin *lower_next, *upper_next; /* of its buckets */
-	struct inode *lower; /* counted */
-	struct inode *upper; /* counted; NULL: not copied up */
-	int64_t names;	     /* names made minus names removed */
+	struct inode *lower;			    /* counted */
+	struct inode *upper;			    /* counted; NULL: not copied up */
+	int64_t names;				    /* names made minus names removed */
 };
 
 struct ovl_fs {
@@ -69,9 +69,9 @@ struct ovl_inode {
 	struct inode *lower, *upper; /* counted; at least one */
 	struct ovl_inode *hash_next;
 	/* guarded by lock */
-	struct ovl_inode *parent; /* counted; NULL: the root, or no name is known */
-	char *name;		  /* in parent; with hard links, one of its names */
-	char *redirect;		  /* of a directory: where lower is, if not parent's + name */
+	struct ovl_inode *parent;  /* counted; NULL: the root, or no name is known */
+	char *name;		   /* in parent; with hard links, one of its names */
+	char *redirect;		   /* of a directory: where lower is, if not parent's + name */
 	struct ovl_origin *origin; /* borrowed */
 	struct task_lock lock;
 	uint64_t dev;
@@ -172,9 +172,7 @@ bool ovl_has_this_name(const struct ovl_inode *o, const struct ovl_inode *dir, c
 		       size_t len);
 
 /* ---- rename.c, readdir.c */
-int ovl_rename(struct inode *old_dir, const char *old_name, struct inode *inode,
-	       struct inode *new_dir, const char *new_name, struct inode *target,
-	       unsigned int flags) MAY_YIELD;
+int ovl_rename(const struct vfs_move *what) MAY_YIELD;
 int ovl_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx) MAY_YIELD;
 
 /* ---- data.c: attributes, bytes, xattrs: all go to the real inode, changes after copy-up. */

@@ -56,8 +56,8 @@ static int prepare_directory(struct ovl_inode *o, const struct ovl_inode *new_di
 	if (!ovl_is_dir(o) || !o->upper->ops->setxattr)
 		return 0;
 	if (!o->lower)
-		return new_dir->lower ? o->upper->ops->setxattr(o->upper, OVL_OPAQUE, "y", 1, 0) :
-					0;
+		return new_dir->lower ? o->upper->ops->setxattr(o->upper, OVL_OPAQUE, "y", 1, 0)
+				      : 0;
 	if (o->redirect)
 		return 0;
 	r = ovl_lower_path(o, &path);
@@ -73,10 +73,17 @@ static int prepare_directory(struct ovl_inode *o, const struct ovl_inode *new_di
 
 static int upper_rename(const struct move *m, struct inode *target, unsigned int flags) MAY_YIELD
 {
-	struct inode *dir = m->old_dir->upper;
+	const struct vfs_move what = {
+		.old_dir = m->old_dir->upper,
+		.new_dir = m->new_dir->upper,
+		.old_name = m->old_name,
+		.new_name = m->new_name,
+		.inode = m->inode->upper,
+		.target = target,
+		.flags = flags,
+	};
 
-	return dir->ops->rename(dir, m->old_name, m->inode->upper, m->new_dir->upper, m->new_name,
-				target, flags);
+	return what.old_dir->ops->rename(&what);
 }
 
 /*
@@ -146,8 +153,8 @@ static void settle(struct move *m) MAY_YIELD
 	bool by_old = ovl_has_this_name(m->inode, m->old_dir, m->old_name, strlen(m->old_name));
 
 	if (m->target) {
-		bool by_new =
-			ovl_has_this_name(m->target, m->new_dir, m->new_name, strlen(m->new_name));
+		bool by_new = ovl_has_this_name(m->target, m->new_dir, m->new_name,
+						strlen(m->new_name));
 
 		if (!m->exchange) {
 			ovl_lost_name(m->target, m->new_dir, m->new_name, strlen(m->new_name));
@@ -182,25 +189,23 @@ static void unlock_inodes(const struct move *m)
 		task_lock_drop(&m->target->lock);
 }
 
-int ovl_rename(struct inode *old_dir, const char *old_name, struct inode *inode,
-	       struct inode *new_dir, const char *new_name, struct inode *target,
-	       unsigned int flags)
+int ovl_rename(const struct vfs_move *what)
 {
 	struct move m = {
-		.old_dir = ovl_of(old_dir),
-		.new_dir = ovl_of(new_dir),
-		.old_name = old_name,
-		.new_name = new_name,
-		.inode = ovl_of(inode),
-		.target = target ? ovl_of(target) : NULL,
-		.exchange = flags & RENAME_EXCHANGE,
+		.old_dir = ovl_of(what->old_dir),
+		.new_dir = ovl_of(what->new_dir),
+		.old_name = what->old_name,
+		.new_name = what->new_name,
+		.inode = ovl_of(what->inode),
+		.target = what->target ? ovl_of(what->target) : NULL,
+		.exchange = what->flags & RENAME_EXCHANGE,
 	};
 	int r = copy_up_all(&m);
 
 	if (r < 0)
 		return r;
-	m.inode_text = strdup(new_name);
-	m.target_text = strdup(old_name);
+	m.inode_text = strdup(what->new_name);
+	m.target_text = strdup(what->old_name);
 	lock_inodes(&m);
 	if (!m.inode_text || !m.target_text)
 		r = -ENOMEM;
