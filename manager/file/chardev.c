@@ -13,10 +13,7 @@
 
 enum {
 	MAJOR_MEMORY = 1,
-	MAJOR_TTY = 4,
 	MAJOR_TTY_SPECIAL = 5,
-	MAJOR_PTS_FIRST = 136,
-	MAJOR_PTS_LAST = 143,
 };
 
 static ssize_t null_read(struct file *f, void *buf, size_t size, uint64_t *offset)
@@ -75,31 +72,15 @@ static const struct file_ops memory_devices[] = {
 	[9] = { .read = random_read, .write = sink_write, .seek = memory_seek, .kind = "urandom" },
 };
 
-static bool is_terminal_number(unsigned int device_major)
-{
-	return device_major == MAJOR_TTY || device_major == MAJOR_TTY_SPECIAL ||
-	       (device_major >= MAJOR_PTS_FIRST && device_major <= MAJOR_PTS_LAST);
-}
-
-/*
- * /dev/tty and /dev/console are the session's terminal; any other number only if
- * it is that terminal's own.
- */
-static int terminal_open(uint64_t rdev, int flags, struct file **ret) MAY_YIELD
+/* /dev/tty and /dev/console are the session's terminal. */
+static int session_terminal_open(int flags, struct file **ret) MAY_YIELD
 {
 	struct file *tty = file_hooks.open_tty ? file_hooks.open_tty() : NULL;
-	struct vfs_attr attr;
-	int r = 0;
+	int r;
 
 	if (!tty)
 		return -ENXIO;
-	if (rdev != makedev(MAJOR_TTY_SPECIAL, 0) && rdev != makedev(MAJOR_TTY_SPECIAL, 1)) {
-		r = file_getattr(tty, &attr);
-		if (r == 0 && attr.rdev != rdev)
-			r = -ENXIO;
-	}
-	if (r == 0)
-		r = file_reopen(tty, flags, ret);
+	r = tty->ops->reopen ? tty->ops->reopen(tty, flags, ret) : -ENXIO;
 	file_put(tty);
 	return r;
 }
@@ -112,7 +93,7 @@ int chardev_open(struct dentry *d, int flags, struct file **ret)
 	if (device_major == MAJOR_MEMORY && device_minor < ARRAY_COUNT(memory_devices) &&
 	    memory_devices[device_minor].read)
 		return file_new_named(&memory_devices[device_minor], flags, d, NULL, ret);
-	if (is_terminal_number(device_major))
-		return terminal_open(rdev, flags, ret);
-	return -ENXIO;
+	if (rdev == makedev(MAJOR_TTY_SPECIAL, 0) || rdev == makedev(MAJOR_TTY_SPECIAL, 1))
+		return session_terminal_open(flags, ret);
+	return host_terminal_open(rdev, flags, ret);
 }

@@ -187,6 +187,11 @@ MUST_USE int socket_new(int domain, int type, int protocol,
  */
 MUST_USE int host_file_new(int host_fd, int flags, struct file **ret);
 bool host_file_is_terminal(const struct file *f);
+/*
+ * Give a terminal a name inside: a character device with the number that file_getattr()
+ * tells, say /dev/pts/3. Then ttyname(3) finds it. Once, before it is opened again.
+ */
+void host_file_set_name(struct file *f, struct dentry *d);
 
 /* Whose call it is: for peer credentials. */
 struct file_caller {

@@ -23,7 +23,11 @@ struct host_end {
 	int fd;
 	int mode;	   /* O_ACCMODE of the host's descriptor */
 	bool never_blocks; /* fd is a description of our own, with O_NONBLOCK */
-	bool quick;	   /* HOST_PLAIN: its calls may be made here */
+	/* HOST_TERMINAL: all of them, and the name inside that stands for it */
+	struct list in_terminals;
+	uint64_t rdev;
+	struct dentry *dentry; /* counted; NULL: none */
+	bool quick;	       /* HOST_PLAIN: its calls may be made here */
 	bool quick_known;
 	uint64_t version; /* for mappings */
 	/* streams: readiness, from the first time somebody waits */
@@ -40,7 +44,7 @@ static inline struct host_end *host_end_of(const struct file *f)
 extern const struct file_ops host_plain_ops, host_stream_ops;
 
 /* Common to both tables. */
-MUST_USE int host_end_getattr(struct file *f, struct vfs_attr *ret);
+MUST_USE int host_end_getattr(struct file *f, struct vfs_attr *ret) MAY_YIELD;
 MUST_USE int host_end_text(struct file *f, char *buf, size_t size);
 MUST_USE int host_end_reopen(struct file *f, int flags, struct file **ret) MAY_YIELD;
 void host_end_release(struct file *f);

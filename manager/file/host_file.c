@@ -23,9 +23,42 @@
 
 #define MAJOR_MEMORY 1u /* /dev/null and its kin */
 
+static struct list terminals = LIST_INIT(terminals);
+
 static uint64_t word(const void *pointer)
 {
 	return (uint64_t)(uintptr_t)pointer;
+}
+
+static struct timespec time_of(struct statx_timestamp t)
+{
+	return (struct timespec){ t.tv_sec, t.tv_nsec };
+}
+
+static int host_attr(const struct host_end *end, struct vfs_attr *ret)
+{
+	struct statx sx;
+	int r = host_statx(end->fd, STATX_BASIC_STATS | STATX_BTIME, &sx);
+
+	if (r < 0)
+		return r;
+	*ret = (struct vfs_attr){
+		.dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+		.ino = sx.stx_ino,
+		.rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
+		.size = sx.stx_size,
+		.blocks = sx.stx_blocks,
+		.mode = sx.stx_mode,
+		.nlink = sx.stx_nlink,
+		.uid = sx.stx_uid,
+		.gid = sx.stx_gid,
+		.blksize = sx.stx_blksize,
+		.atime = time_of(sx.stx_atime),
+		.mtime = time_of(sx.stx_mtime),
+		.ctime = time_of(sx.stx_ctime),
+		.btime = time_of(sx.stx_btime),
+	};
+	return 0;
 }
 
 static bool is_quick(struct host_end *end) MAY_YIELD
@@ -102,7 +135,7 @@ static int plain_map(struct file *f, bool for_write, struct vfs_mapping *ret)
 {
 	const struct host_end *end = host_end_of(f);
 	struct vfs_attr attr;
-	int r = host_end_getattr(f, &attr);
+	int r = host_attr(end, &attr);
 
 	if (r < 0)
 		return r;
@@ -135,35 +168,10 @@ const struct file_ops host_plain_ops = {
 	.kind = "host",
 };
 
-static struct timespec time_of(struct statx_timestamp t)
-{
-	return (struct timespec){ t.tv_sec, t.tv_nsec };
-}
-
+/* What has a name inside must answer as stat() of that name does: ttyname(3) compares. */
 int host_end_getattr(struct file *f, struct vfs_attr *ret)
 {
-	struct statx sx;
-	int r = host_statx(host_end_of(f)->fd, STATX_BASIC_STATS | STATX_BTIME, &sx);
-
-	if (r < 0)
-		return r;
-	*ret = (struct vfs_attr){
-		.dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
-		.ino = sx.stx_ino,
-		.rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
-		.size = sx.stx_size,
-		.blocks = sx.stx_blocks,
-		.mode = sx.stx_mode,
-		.nlink = sx.stx_nlink,
-		.uid = sx.stx_uid,
-		.gid = sx.stx_gid,
-		.blksize = sx.stx_blksize,
-		.atime = time_of(sx.stx_atime),
-		.mtime = time_of(sx.stx_mtime),
-		.ctime = time_of(sx.stx_ctime),
-		.btime = time_of(sx.stx_btime),
-	};
-	return 0;
+	return f->dentry ? vfs_getattr(file_inode(f), ret) : host_attr(host_end_of(f), ret);
 }
 
 /* Where the host shows the descriptor: opening that makes a description of our own. */
@@ -185,6 +193,14 @@ int host_end_text(struct file *f, char *buf, size_t size)
 	return (int)length;
 }
 
+static void end_free(struct host_end *end)
+{
+	list_del(&end->in_terminals);
+	dentry_put(end->dentry);
+	host_close(end->fd);
+	free(end);
+}
+
 void host_end_release(struct file *f)
 {
 	struct host_end *end = host_end_of(f);
@@ -194,8 +210,7 @@ void host_end_release(struct file *f)
 	assert(poll_queue_empty(&end->changed));
 	if (end->watched)
 		hostwait_remove(&end->wait);
-	host_close(end->fd);
-	free(end);
+	end_free(end);
 }
 
 static enum host_kind kind_of(int fd, const struct stat *st)
@@ -248,6 +263,11 @@ static struct host_end *end_new(int fd)
 	if (end->kind == HOST_TERMINAL || end->kind == HOST_STREAM)
 		end->never_blocks = own_description(&fd, end->mode);
 	end->fd = fd;
+	list_init(&end->in_terminals);
+	if (end->kind == HOST_TERMINAL) {
+		end->rdev = st.st_rdev;
+		list_push_back(&terminals, &end->in_terminals);
+	}
 	/* Not a number that a file system gives: mapping versions start at 1 there. */
 	end->version = UINT64_MAX - file_new_id();
 	poll_queue_init(&end->changed);
@@ -260,8 +280,11 @@ static int file_on(struct host_end *end, int flags, struct file **ret)
 	const struct file_ops *ops = end->kind == HOST_PLAIN ? &host_plain_ops : &host_stream_ops;
 	int r = file_new(ops, flags, end, ret);
 
-	if (r == 0)
-		end->refs++;
+	if (r < 0)
+		return r;
+	end->refs++;
+	if (end->dentry)
+		(*ret)->dentry = dentry_get(end->dentry);
 	return r;
 }
 
@@ -275,10 +298,8 @@ int host_file_new(int host_fd, int flags, struct file **ret)
 		return r;
 	}
 	r = file_on(end, (flags & ~O_ACCMODE) | end->mode, ret);
-	if (r < 0) {
-		host_close(end->fd);
-		free(end);
-	}
+	if (r < 0)
+		end_free(end);
 	return r;
 }
 
@@ -311,10 +332,31 @@ int host_end_reopen(struct file *f, int flags, struct file **ret)
 		return -EACCES;
 	if (end->kind == HOST_SOCKET)
 		return -ENXIO;
-	r = host_end_getattr(f, &attr);
+	r = host_attr(end, &attr);
 	if (r == 0 && end->kind == HOST_PLAIN && S_ISREG(attr.mode))
 		return reopen_regular(f, flags, ret);
 	return r < 0 ? r : file_on(end, flags, ret);
+}
+
+int host_terminal_open(uint64_t rdev, int flags, struct file **ret)
+{
+	LIST_EACH(node, &terminals) {
+		struct host_end *end = LIST_ENTRY(node, struct host_end, in_terminals);
+
+		if (end->rdev == rdev && mode_allows(end->mode, flags & O_ACCMODE))
+			return file_on(end, flags, ret);
+	}
+	return -ENXIO;
+}
+
+void host_file_set_name(struct file *f, struct dentry *d)
+{
+	struct host_end *end = host_end_of(f);
+
+	assert(host_file_is_terminal(f));
+	assert(!f->dentry && !end->dentry);
+	end->dentry = dentry_get(d);
+	f->dentry = dentry_get(d);
 }
 
 bool host_file_is_terminal(const struct file *f)

@@ -36,6 +36,8 @@ void regular_release(struct file *f);
 MUST_USE int dir_open(struct dentry *d, int flags, struct file **ret);
 MUST_USE int fifo_open(struct dentry *d, int flags, struct file **ret) MAY_YIELD;
 MUST_USE int chardev_open(struct dentry *d, int flags, struct file **ret) MAY_YIELD;
+/* One of the terminals that the program was given, by its number. -ENXIO: none of them. */
+MUST_USE int host_terminal_open(uint64_t rdev, int flags, struct file **ret);
 MUST_USE ssize_t dir_getdents(struct file *f, void *buf, size_t size) MAY_YIELD;
 bool dir_is(const struct file *f);
 

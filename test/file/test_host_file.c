@@ -128,8 +128,9 @@ static void use_terminal(void *arg)
 {
 	struct winsize size;
 	struct termios settings;
-	struct vfs_attr attr;
+	struct vfs_attr attr, named;
 	struct file *again;
+	struct dentry *d;
 	char text[64], buf[8];
 	int group = 0;
 
@@ -162,6 +163,18 @@ static void use_terminal(void *arg)
 	file_put(open_path("/pts", O_RDWR));
 	CHECK_INT(vfs_mknod(&test_view, NULL, "/not", S_IFCHR | 0666, attr.rdev + 1), 0);
 	CHECK_INT(try_open("/not", O_RDWR, &again), -ENXIO);
+	/* With a name inside it is that file: ttyname(3). */
+	CHECK_INT(vfs_walk(&test_view, NULL, "/pts", 0, &d), 0);
+	host_file_set_name(f, d);
+	CHECK_INT(vfs_getattr(dentry_inode(d), &named), 0);
+	dentry_put(d);
+	CHECK_INT(file_getattr(f, &attr), 0);
+	CHECK_INT(attr.ino, named.ino);
+	CHECK_INT(attr.dev, named.dev);
+	again = open_path("/tty", O_RDWR);
+	CHECK(again->dentry == f->dentry);
+	file_put(again);
+	file_put(open_path("/pts", O_RDWR));
 	/* A read that the terminal's own timer ends. */
 	settings.c_lflag &= ~(tcflag_t)ICANON;
 	settings.c_cc[VMIN] = 0;
