@@ -108,6 +108,8 @@ int host_process_adopt(struct process *p, int32_t pid)
 		return -EAGAIN;
 	}
 	process_started(p, pid, pidfd);
+	if (info.si_pid != 0) /* dead already: its SIGCHLD came before we knew it */
+		host.child_changed = 1;
 	return 0;
 }
 
@@ -382,10 +384,12 @@ static void end_stranger(int32_t pid)
 {
 	siginfo_t info;
 
-	fprintf(stderr, "hascall: process %d was made past the manager: killed\n", pid);
-	kill(pid, SIGKILL);
-	/* Dying takes a moment: if it is not over yet, the next sweep sees it again. */
-	(void)wait_host(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | __WALL, NULL);
+	/* Dying takes a moment: the next sweep gives back what this one has killed. */
+	if (wait_host(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | __WALL, NULL) == 0 &&
+	    info.si_pid == 0) {
+		fprintf(stderr, "hascall: process %d was made past the manager: killed\n", pid);
+		kill(pid, SIGKILL);
+	}
 }
 
 static void sweep_strangers(void)

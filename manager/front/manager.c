@@ -379,6 +379,7 @@ int manager_run(int *ret_exit_status)
 	serve_fini();
 	area_fini();
 	host_process_fini();
+	file_fini();
 	vfs_fini();
 	host_fini();
 	sched_fini();

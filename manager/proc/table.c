@@ -305,6 +305,7 @@ int process_fork(struct process *parent, uint64_t flags, struct process **ret)
 	p->exit_signal = (int32_t)(flags & CSIGNAL);
 	p->vforked = (flags & CLONE_VFORK) != 0;
 	group_join(parent->group, p);
+	proc_host->publish(p); /* the child may look before we know its number */
 	*ret = p;
 	return 0;
 }
