@@ -11,7 +11,7 @@
 #define PAGE 4096u
 #define NUMBER_SIZE 5u /* mov $nr,%eax */
 #define NUMBER_LIMIT 1024u
-#define LOOK_BACK 32u	  /* how far before a CHECK form its number may be loaded */
+#define LOOK_BACK 48u	  /* how far before a CHECK form its number may be loaded */
 #define SHORT_BRANCH 130u /* reach of a branch with one byte of displacement, and its size */
 
 static uint32_t load32(const uint8_t *from)
@@ -69,59 +69,101 @@ static bool loads_number(const uint8_t *text, size_t syscall_at)
 	return syscall_at >= NUMBER_SIZE && p[0] == 0xb8 && load32(p + 1) < NUMBER_LIMIT;
 }
 
-/* Does a number that stays seem to be loaded shortly before a CHECK form? In doubt it stays. */
-static bool earlier_number_stays(const uint8_t *text, size_t syscall_at)
+/* Do the instructions from `from` on lead straight to `at`, and leave eax alone? */
+static bool leads_straight(const uint8_t *text, size_t size, size_t from, size_t at)
 {
-	size_t first = syscall_at > LOOK_BACK ? syscall_at - LOOK_BACK : 0;
+	while (from < at) {
+		unsigned int length = stub_instruction_length(text + from, size - from);
 
-	for (size_t i = first; i + NUMBER_SIZE <= syscall_at; i++) {
-		bool load = text[i] == 0xb8 || (text[i] == 0xc0 && i > 0 && text[i - 1] == 0xc7);
+		if (length == 0 || !stub_instruction_spares_eax(text + from))
+			return false;
+		from += length;
+	}
+	return from == at;
+}
 
-		if (load && number_stays(load32(text + i + 1)))
-			return true;
+/* Which number has the call at `at`, for sure? Its last load, shortly before, is at *ret_from. */
+static bool find_number(const uint8_t *text, size_t size, size_t at, size_t *ret_from,
+			uint32_t *ret_number)
+{
+	for (size_t back = 2; back <= LOOK_BACK && back <= at; back++) {
+		size_t from = at - back;
+		const uint8_t *p = text + from;
+		bool load = p[0] == 0xb8 && back >= NUMBER_SIZE && load32(p + 1) < NUMBER_LIMIT;
+		bool zero = (p[0] == 0x31 || p[0] == 0x33) && p[1] == 0xc0; /* xor %eax,%eax */
+
+		if (!load && !zero)
+			continue;
+		if (!leads_straight(text, size, from + (load ? NUMBER_SIZE : 2), at) ||
+		    stub_instruction_begins(text, size, from) != STUB_BEGINS_YES)
+			continue;
+		*ret_from = from;
+		*ret_number = load ? load32(p + 1) : 0;
+		return true;
 	}
 	return false;
+}
+
+/* Outcomes of a look at the bytes 0f 05. */
+enum look { LOOK_SITE, LOOK_BY_NUMBER, LOOK_BY_DOUBT, LOOK_BY_FORM };
+
+static enum look look_for_number_form(const uint8_t *text, size_t size, size_t at,
+				      struct stub_site *ret)
+{
+	size_t start = at - NUMBER_SIZE;
+	uint32_t number;
+
+	if (!loads_number(text, at))
+		return LOOK_BY_FORM;
+	number = load32(text + start + 1);
+	if (number_stays(number))
+		return LOOK_BY_NUMBER;
+	if (stub_instruction_begins(text, size, start) != STUB_BEGINS_YES)
+		return LOOK_BY_DOUBT;
+	*ret = (struct stub_site){ .at = (uint32_t)start,
+				   .number_at = (uint32_t)start,
+				   .number = (uint16_t)number,
+				   .form = STUB_NUMBER,
+				   .size = NUMBER_SIZE };
+	return LOOK_SITE;
+}
+
+static enum look look_for_check_form(const uint8_t *text, size_t size, size_t at,
+				     struct stub_site *ret)
+{
+	unsigned int check = check_size(text, size, at);
+	uint32_t number;
+	size_t from;
+
+	if (check == 0)
+		return LOOK_BY_FORM;
+	if (stub_instruction_begins(text, size, at) != STUB_BEGINS_YES)
+		return LOOK_BY_DOUBT;
+	if (!find_number(text, size, at, &from, &number) || number_stays(number))
+		return LOOK_BY_NUMBER;
+	*ret = (struct stub_site){ .at = (uint32_t)at,
+				   .number_at = (uint32_t)from,
+				   .number = (uint16_t)number,
+				   .form = STUB_CHECK,
+				   .size = (uint8_t)(2 + check) };
+	return LOOK_SITE;
 }
 
 /* What can be done with the bytes 0f 05 at `at`? true: *ret is a site. */
 static bool site_at(const uint8_t *text, size_t size, size_t at, struct stub_sites *sites,
 		    struct stub_site *ret)
 {
-	unsigned int check = check_size(text, size, at);
-	bool number_form = loads_number(text, at);
+	enum look look = look_for_number_form(text, size, at, ret), other;
 
-	if (number_form) {
-		size_t start = at - NUMBER_SIZE;
-		uint32_t number = load32(text + start + 1);
-
-		if (number_stays(number)) {
-			sites->by_number++;
-			return false;
-		}
-		if (stub_instruction_begins(text, size, start) == STUB_BEGINS_YES) {
-			*ret = (struct stub_site){ .at = (uint32_t)start,
-						   .number = (uint16_t)number,
-						   .form = STUB_NUMBER,
-						   .size = NUMBER_SIZE };
-			return true;
-		}
+	if (look == LOOK_BY_FORM || look == LOOK_BY_DOUBT) {
+		other = look_for_check_form(text, size, at, ret);
+		if (other != LOOK_BY_FORM)
+			look = other;
 	}
-	if (check == 0) {
-		*(number_form ? &sites->by_doubt : &sites->by_form) += 1;
-		return false;
-	}
-	if (earlier_number_stays(text, at)) {
-		sites->by_number++;
-		return false;
-	}
-	if (stub_instruction_begins(text, size, at) != STUB_BEGINS_YES) {
-		sites->by_doubt++;
-		return false;
-	}
-	*ret = (struct stub_site){ .at = (uint32_t)at,
-				   .form = STUB_CHECK,
-				   .size = (uint8_t)(2 + check) };
-	return true;
+	sites->by_number += look == LOOK_BY_NUMBER;
+	sites->by_doubt += look == LOOK_BY_DOUBT;
+	sites->by_form += look == LOOK_BY_FORM;
+	return look == LOOK_SITE;
 }
 
 static int add_site(struct stub_sites *sites, size_t *room, const struct stub_site *site)
@@ -199,39 +241,53 @@ bool stub_may_have_sites(const uint8_t *text, size_t size)
 /*
  * ---- what leads where
  *
- * Of the bytes that are overwritten, an instruction begins at the first (which may be led
- * to) and, in a CHECK form, at the cmp. Who else leads to that cmp, having made no call,
- * would be led into the middle of our jump.
+ * Of the bytes that are overwritten, an instruction begins at the first and, in a CHECK
+ * form, at the cmp. Who leads to that cmp, having made no call, would be led into the
+ * middle of our jump; who leads to the syscall, or between it and the load of its number,
+ * may bring another number.
  */
 
 struct led {
 	const uint8_t *text;
 	size_t size;
 	struct stub_sites *sites;
-	uint64_t *coarse; /* bit i: the cmp of a site is among the 64 bytes from text[64 * i] on */
+	uint64_t *coarse; /* bit i: nothing may lead to some of the 64 bytes from text[64 * i] on */
 };
 
-#define SITE_DROPPED 0 /* stub_site.size: something leads to its cmp */
+#define SITE_DROPPED 0 /* stub_site.size: something leads to where nothing may */
 
-/* The site whose cmp lies there, or NULL. */
-static struct stub_site *check_at(const struct led *led, uint64_t target)
+/* Nothing may lead to text[number_at + 1] up to here. */
+static uint64_t last_forbidden(const struct stub_site *site)
+{
+	return site->at + 2;
+}
+
+static void mark_coarse(struct led *led, const struct stub_site *site)
+{
+	for (uint64_t i = (site->number_at + 1) / 64; i <= last_forbidden(site) / 64; i++)
+		led->coarse[i / 64] |= 1ull << (i % 64);
+}
+
+/* The CHECK site to which nothing may lead so, or NULL. */
+static struct stub_site *site_led_to(const struct led *led, uint64_t target)
 {
 	uint32_t low = 0, high = led->sites->count;
+	struct stub_site *site;
 
 	if (target >= led->size || !(led->coarse[target / 4096] >> (target / 64 % 64) & 1))
 		return NULL;
-	while (low < high) {
+	while (low < high) { /* the first that ends at or behind the target */
 		uint32_t middle = (low + high) / 2;
-		struct stub_site *site = &led->sites->site[middle];
 
-		if (site->at + 2 == target)
-			return site->form == STUB_CHECK ? site : NULL;
-		if (site->at + 2 < target)
+		if (last_forbidden(&led->sites->site[middle]) < target)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	site = &led->sites->site[low];
+	if (low == led->sites->count || site->form != STUB_CHECK || target <= site->number_at)
+		return NULL;
+	return site;
 }
 
 /* Can this be an instruction's opcode? It may have one prefix: REX, bnd, or a hint. */
@@ -249,7 +305,7 @@ static bool may_be_opcode(const struct led *led, size_t at)
 /* What can be read as an instruction at text[from] leads to text[target], if that is in the text. */
 static void note_target(const struct led *led, size_t from, uint64_t target)
 {
-	struct stub_site *site = check_at(led, target);
+	struct stub_site *site = site_led_to(led, target);
 
 	if (site && site->size != SITE_DROPPED && may_be_opcode(led, from))
 		site->size = SITE_DROPPED;
@@ -310,7 +366,7 @@ static void note_longs(const struct led *led)
 /* jcc, loop, jrcxz and jmp with one byte of displacement, around one site. */
 static void note_shorts(const struct led *led, const struct stub_site *site)
 {
-	size_t first = site->at > SHORT_BRANCH ? site->at - SHORT_BRANCH : 0;
+	size_t first = site->number_at > SHORT_BRANCH ? site->number_at - SHORT_BRANCH : 0;
 	size_t last = site->at + SHORT_BRANCH;
 
 	for (size_t i = first; i < last && i + 2 <= led->size; i++) {
@@ -332,8 +388,7 @@ static int drop_led_to(const uint8_t *text, size_t size, struct stub_sites *site
 		return -ENOMEM;
 	for (uint32_t i = 0; i < sites->count; i++)
 		if (sites->site[i].form == STUB_CHECK)
-			led.coarse[(sites->site[i].at + 2) / 4096] |=
-				1ull << ((sites->site[i].at + 2) / 64 % 64);
+			mark_coarse(&led, &sites->site[i]);
 	note_longs(&led);
 	for (uint32_t i = 0; i < sites->count; i++)
 		if (sites->site[i].form == STUB_CHECK)

@@ -29,11 +29,13 @@
  * because unwinders know no stub.
  *
  * What is left alone, and traps as before:
- *   - numbers that the filter lets through (run_direct.def) and those that need the
- *     caller's own frame (rt_sigreturn, fork, vfork, clone, clone3);
+ *   - numbers that the filter lets through (run_direct.def), those that need the caller's
+ *     own frame (rt_sigreturn, fork, vfork, clone, clone3), and those that are not known
+ *     for sure, because the instructions before a CHECK form do not show them;
  *   - a form that may not be at the beginning of an instruction (stub_decode.h);
- *   - a CHECK form to whose cmp a direct branch or an address taken anywhere in the text
- *     leads. The middle of a NUMBER form is no instruction, so nothing leads there.
+ *   - a CHECK form to whose cmp, or between whose number and call, a direct branch or an
+ *     address taken anywhere in the text leads. The middle of a NUMBER form is no
+ *     instruction, so nothing leads there.
  *
  * Limit    STUB_TEXT_MAX bytes of text, STUB_SITES_MAX sites a text; the rest traps.
  *          STUB_TEXT_MAX also keeps false forms away: the bytes 0f 05 at the end of a
@@ -51,8 +53,9 @@
 enum stub_form { STUB_NUMBER, STUB_CHECK };
 
 struct stub_site {
-	uint32_t at;	 /* offset in the text of the first byte overwritten */
-	uint16_t number; /* NUMBER only */
+	uint32_t at;	    /* offset in the text of the first byte overwritten */
+	uint32_t number_at; /* of the instruction that loads the number */
+	uint16_t number;
 	uint8_t form;
 	uint8_t size; /* bytes overwritten: 5, 7 or 8 */
 };
@@ -61,7 +64,7 @@ struct stub_sites {
 	struct stub_site *site; /* rising */
 	uint32_t count;
 	/* what is left alone */
-	uint32_t by_number; /* by the number */
+	uint32_t by_number; /* by the number, or because it is not known */
 	uint32_t by_doubt;  /* a form, but not surely one, or led into; or over STUB_SITES_MAX */
 	uint32_t by_form;   /* 0f 05 without a form: other calls, and bytes that are no call */
 };

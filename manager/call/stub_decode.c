@@ -204,6 +204,113 @@ unsigned int stub_instruction_length(const uint8_t *code, size_t size)
 	return length <= size ? length : 0;
 }
 
+/* ModRM's registers, with the bits that REX adds. */
+struct operands {
+	bool register_only; /* rm is a register, not memory */
+	unsigned int reg, rm;
+};
+
+static struct operands operands_of(uint8_t modrm, uint8_t rex)
+{
+	return (struct operands){
+		.register_only = modrm >> 6 == 3,
+		.reg = (modrm >> 3 & 7) | (rex & 4) << 1,
+		.rm = (modrm & 7) | (rex & 1) << 3,
+	};
+}
+
+/* The instructions of two opcode bytes. */
+static bool long_spares_eax(uint8_t opcode, const struct operands *o)
+{
+	switch (opcode) {
+	case 0x1f: /* nop */
+	case 0x10: /* moves, shuffles and clearing of vector registers */
+	case 0x11:
+	case 0x16:
+	case 0x28:
+	case 0x29:
+	case 0x57:
+	case 0x62:
+	case 0x6c:
+	case 0x6f:
+	case 0x7f:
+	case 0xd6:
+	case 0xef:
+		return true;
+	case 0xb6: /* movzx, movsx */
+	case 0xb7:
+	case 0xbe:
+	case 0xbf:
+		return o->reg != 0;
+	default:
+		return opcode >> 4 == 4 && o->reg != 0; /* cmov */
+	}
+}
+
+static bool short_spares_eax(uint8_t opcode, const struct operands *o)
+{
+	bool other = o->register_only ? o->rm != 0 : true;
+
+	switch (opcode) {
+	case 0x39: /* cmp, test */
+	case 0x3b:
+	case 0x85:
+	case 0x90: /* nop */
+		return true;
+	case 0x89: /* mov and arithmetic to rm */
+	case 0x01:
+	case 0x09:
+	case 0x21:
+	case 0x29:
+	case 0x31:
+		return other;
+	case 0x8b: /* to reg: mov, lea, movsxd, arithmetic */
+	case 0x8d:
+	case 0x63:
+	case 0x03:
+	case 0x0b:
+	case 0x23:
+	case 0x2b:
+	case 0x33:
+		return o->reg != 0;
+	case 0x81: /* immediates, shifts */
+	case 0x83:
+	case 0xc1:
+	case 0xc7:
+	case 0xd1:
+		return other;
+	case 0x80: /* of a byte: ah is rm 4 */
+	case 0x88:
+	case 0xc6:
+		return !o->register_only || (o->rm != 0 && o->rm != 4);
+	case 0xf7: /* test, not, neg; the others are about eax */
+		return other && (o->reg & 7) < 4;
+	default:
+		/* mov of an immediate to another register; push; pop */
+		return (opcode >> 3 == 0xb8 >> 3 && o->rm != 0) || opcode >> 3 == 0x50 >> 3 ||
+		       (opcode >> 3 == 0x58 >> 3 && o->rm != 0);
+	}
+}
+
+bool stub_instruction_spares_eax(const uint8_t *code)
+{
+	struct operands o;
+	uint8_t rex = 0;
+
+	while (*code == 0x66 || *code == 0xf3 || *code == 0xf2 || *code == 0x64)
+		code++;
+	if ((*code & 0xf0) == 0x40)
+		rex = *code++;
+	if (code[0] == 0x0f) {
+		o = operands_of(code[2], rex);
+		return long_spares_eax(code[1], &o);
+	}
+	/* Where the register is in the opcode, that byte's low bits stand where rm would. */
+	o = operands_of((code[0] & 0xe0) == 0x40 || (code[0] & 0xf0) == 0xb0 ? code[0] : code[1],
+			rex);
+	return short_spares_eax(code[0], &o);
+}
+
 #define WINDOW 48u   /* bytes before the place from which decoding starts */
 #define TOO_NEAR 16u /* not from the last ones: they have had no time to fall into step */
 #define VOTES_MIN 8u

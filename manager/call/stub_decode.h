@@ -16,6 +16,12 @@
 unsigned int stub_instruction_length(const uint8_t *code, size_t size);
 
 /*
+ * Is this valid instruction one that goes on to the next, and leaves eax as it was? Those
+ * that compilers put between the number of a call and the call are known; no when in doubt.
+ */
+bool stub_instruction_spares_eax(const uint8_t *code);
+
+/*
  * Does an instruction begin at text[at]? x86 code that is read from a wrong place falls
  * into step within a few instructions, so nearly all ways of decoding that start some
  * way before a true beginning come by it, and nearly none by a false one.

@@ -139,8 +139,8 @@ EXEC_TEST(lines_are_read_as_the_kernel_does)
 /* Around the limit: the line ends just before, at, behind it; in the name, blanks, argument. */
 EXEC_TEST(long_lines_are_cut_as_the_kernel_does)
 {
-	static const char *const beginnings[] = { "#!" ECHO " ", "#!" ECHO " a ", "#!/usr/bin/",
-						  "#! ", "#!" ECHO };
+	static const char *const beginnings[] = { ("#!" ECHO " "), ("#!" ECHO " a "), "#!/usr/bin/",
+						  "#! ", ("#!" ECHO) };
 	static const char fills[] = { 'x', ' ' };
 	unsigned int count = 0;
 	char text[400];

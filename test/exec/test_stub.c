@@ -85,7 +85,7 @@ static void the_forms_are_found(void)
 	check_site(STUB_CHECK, 2, 8);
 	TEXT(0x31, 0xc0, SYSCALL, CHECK_RAX_1);
 	check_site(STUB_CHECK, 2, 8);
-	TEXT(0x89, 0xd0, SYSCALL, CHECK_EAX);
+	TEXT(0x31, 0xc0, SYSCALL, CHECK_EAX);
 	check_site(STUB_CHECK, 2, 7);
 	TEXT(MOV(257), 0x89, 0xd6, SYSCALL, CHECK_RAX);
 	check_site(STUB_CHECK, 7, 8);
@@ -117,14 +117,37 @@ static void numbers_that_stay_are_left_alone(void)
 	}
 }
 
+static void numbers_that_are_not_known_are_left_alone(void)
+{
+	/* mov %r12d,%eax */
+	TEXT(0x44, 0x89, 0xe0, SYSCALL, CHECK_RAX);
+	check_none(1, 0, 0);
+	/* mov $257,%eax; mov (%rdi),%eax */
+	TEXT(MOV(257), 0x8b, 0x07, SYSCALL, CHECK_RAX);
+	check_none(1, 0, 0);
+	/* mov $257,%eax; call; */
+	TEXT(MOV(257), 0xe8, 1, 2, 3, 4, SYSCALL, CHECK_RAX);
+	check_none(1, 0, 0);
+	/* mov $257,%eax; mov $1,%ah */
+	TEXT(MOV(257), 0xc6, 0xc4, 0x01, SYSCALL, CHECK_RAX);
+	check_none(1, 0, 0);
+	/* mov $257,%eax; pop %rax */
+	TEXT(MOV(257), 0x58, SYSCALL, CHECK_RAX);
+	check_none(1, 0, 0);
+	/* mov $257,%eax; pop %r8; mov $1,%r8d; lea 8(%rsp),%rsi */
+	TEXT(MOV(257), 0x41, 0x58, 0x41, 0xb8, 1, 0, 0, 0, 0x48, 0x8d, 0x74, 0x24, 0x08, SYSCALL,
+	     CHECK_RAX);
+	check_site(STUB_CHECK, 18, 8);
+}
+
 static void bytes_inside_other_instructions_are_left_alone(void)
 {
 	/* mov $110,%r8d; syscall */
 	TEXT(0x41, MOV(110), SYSCALL, 0xc3);
 	check_none(0, 1, 0);
-	/* the same with a check: only that form fits */
-	TEXT(0x41, MOV(110), SYSCALL, CHECK_RAX);
-	check_site(STUB_CHECK, 6, 8);
+	/* the same with a check, and with a number: only that form fits */
+	TEXT(0x31, 0xc0, 0x41, MOV(110), SYSCALL, CHECK_RAX);
+	check_site(STUB_CHECK, 8, 8);
 	/* lea 0x2d0(%r8),%rdi; syscall */
 	TEXT(0x49, 0x8d, 0xb8, 0xd0, 0x02, 0, 0, SYSCALL, 0xc3);
 	check_none(0, 1, 0);
@@ -142,19 +165,25 @@ static void bytes_inside_other_instructions_are_left_alone(void)
 static void sites_that_are_led_into_are_left_alone(void)
 {
 	/* jmp to the cmp; 4 bytes further on the form */
-	TEXT(0xeb, 0x04, 0x89, 0xd0, SYSCALL, CHECK_RAX);
+	TEXT(0xeb, 0x04, 0x31, 0xc0, SYSCALL, CHECK_RAX);
 	check_none(0, 1, 0);
-	/* to the syscall itself: that is the first byte */
-	TEXT(0xeb, 0x02, 0x89, 0xd0, SYSCALL, CHECK_RAX);
+	/* to the syscall itself, with what number? */
+	TEXT(0xeb, 0x02, 0x31, 0xc0, SYSCALL, CHECK_RAX);
+	check_none(0, 1, 0);
+	/* between its number and the syscall */
+	TEXT(0xeb, 0x05, MOV(257), 0x89, 0xd6, SYSCALL, CHECK_RAX);
+	check_none(0, 1, 0);
+	/* to the load of the number */
+	TEXT(0xeb, 0x00, 0x31, 0xc0, SYSCALL, CHECK_RAX);
 	check_site(STUB_CHECK, 4, 8);
 	/* a long jcc from behind */
 	TEXT(0x31, 0xc0, SYSCALL, CHECK_RAX, 0x0f, 0x87, 0xf4, 0xff, 0xff, 0xff);
 	check_none(0, 1, 0);
 	/* a long jmp from before */
-	TEXT(0xe9, 0x04, 0, 0, 0, 0x89, 0xd0, SYSCALL, CHECK_RAX);
+	TEXT(0xe9, 0x04, 0, 0, 0, 0x31, 0xc0, SYSCALL, CHECK_RAX);
 	check_none(0, 1, 0);
 	/* lea cmp(%rip),%rdx */
-	TEXT(0x48, 0x8d, 0x15, 0x04, 0, 0, 0, 0x89, 0xd0, SYSCALL, CHECK_RAX);
+	TEXT(0x48, 0x8d, 0x15, 0x04, 0, 0, 0, 0x31, 0xc0, SYSCALL, CHECK_RAX);
 	check_none(0, 1, 0);
 	/* to the syscall behind a number: it stays where it was */
 	TEXT(0xeb, 0x05, MOV(110), SYSCALL, CHECK_RAX);
@@ -341,6 +370,7 @@ struct file_text {
 	uint64_t vaddr;
 	uint8_t *starts;  /* 1: an instruction begins here */
 	uint8_t *targets; /* 1: a branch leads here */
+	uint8_t *writes;  /* 1: it may change eax */
 };
 
 static ssize_t read_fd(void *ctx, void *buf, size_t size, uint64_t offset)
@@ -371,7 +401,8 @@ static bool text_load(const char *path, struct file_text *t) TSA(no_thread_safet
 		t->bytes = malloc(t->size);
 		t->starts = calloc(t->size, 1);
 		t->targets = calloc(t->size, 1);
-		CHECK(t->bytes && t->starts && t->targets);
+		t->writes = calloc(t->size, 1);
+		CHECK(t->bytes && t->starts && t->targets && t->writes);
 		CHECK_INT(pread(fd, t->bytes, t->size, (off_t)g->offset), t->size);
 		break;
 	}
@@ -384,12 +415,37 @@ static void text_free(struct file_text *t)
 	free(t->bytes);
 	free(t->starts);
 	free(t->targets);
+	free(t->writes);
 }
 
 static void mark(uint8_t *places, const struct file_text *t, uint64_t vaddr)
 {
 	if (vaddr >= t->vaddr && vaddr - t->vaddr < t->size)
 		places[vaddr - t->vaddr] = 1;
+}
+
+/* By the words of an instruction: is eax, or a part of it, its only or last operand, or hidden in it? */
+static bool changes_eax(const char *words)
+{
+	static const char *const names[] = { "%rax", "%eax", "%ax", "%al", "%ah" };
+	static const char *const hidden[] = { "mul",  "imul",  "div",	"idiv", "cltq",
+					      "cltd", "cqto",  "call",	"xchg", "cmpxchg",
+					      "lods", "cpuid", "rdtsc", "in" };
+	size_t end = strcspn(words, "#<\n");
+
+	while (end > 0 && words[end - 1] == ' ')
+		end--;
+	for (unsigned int i = 0; i < ARRAY_COUNT(hidden); i++)
+		if (strncmp(words, hidden[i], strlen(hidden[i])) == 0)
+			return true;
+	if (strncmp(words, "cmp", 3) == 0 || strncmp(words, "test", 4) == 0 ||
+	    strncmp(words, "push", 4) == 0 || words[0] == 'j')
+		return false;
+	for (unsigned int i = 0; i < ARRAY_COUNT(names); i++)
+		if (end >= strlen(names[i]) &&
+		    memcmp(words + end - strlen(names[i]), names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
 }
 
 /* Lines like "   d5540:\tb8 73 00 00 00 \tmov    $0x73,%eax" and "...\tja     f6450 <name+0x90>". */
@@ -406,6 +462,8 @@ static void take_line(struct file_text *t, const char *line)
 	if (!words)
 		return;
 	words++;
+	if (changes_eax(words))
+		mark(t->writes, t, at);
 	/* Operands of branches are plain addresses; so is what lea's comment tells. */
 	if (words[0] == 'j' || strncmp(words, "call", 4) == 0 || strncmp(words, "loop", 4) == 0 ||
 	    strncmp(words, "xbegin", 6) == 0 || strncmp(words, "bnd j", 5) == 0) {
@@ -448,6 +506,11 @@ static void check_site_in_file(const struct file_text *t, const struct stub_site
 	CHECK_INT(t->starts[syscall_at + 2], 1);
 	if (site->form == STUB_CHECK)
 		CHECK_INT(t->starts[site->at + site->size], 1);
+	/* The number is loaded where we think it is, and nothing leads between or changes it. */
+	CHECK_INT(t->starts[site->number_at], 1);
+	CHECK_INT(t->writes[site->number_at], 1);
+	for (size_t i = site->number_at + 1; i < syscall_at; i++)
+		CHECK(!t->writes[i] && (!t->targets[i] || site->form == STUB_NUMBER));
 	for (size_t i = 1; i < site->size; i++)
 		CHECK_INT(t->targets[site->at + i], 0);
 }
@@ -543,6 +606,7 @@ static void few_calls_of_libc_are_left(void)
 	if (!text_load("/lib/x86_64-linux-gnu/libc.so.6", &t))
 		SKIP("no libc.so.6");
 	CHECK_INT(stub_find(t.bytes, t.size, &sites), 0);
+	CHECK(sites.count > 300);
 	CHECK(sites.count > 10 * (sites.by_form + sites.by_doubt));
 	stub_sites_free(&sites);
 	text_free(&t);
@@ -576,6 +640,7 @@ static const struct test tests[] = {
 	TEST(the_forms_are_found),
 	TEST(other_forms_are_left_alone),
 	TEST(numbers_that_stay_are_left_alone),
+	TEST(numbers_that_are_not_known_are_left_alone),
 	TEST(bytes_inside_other_instructions_are_left_alone),
 	TEST(sites_that_are_led_into_are_left_alone),
 	TEST(the_last_bytes_are_looked_at),
