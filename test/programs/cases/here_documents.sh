@@ -32,6 +32,4 @@ first is replaced
 A
 second
 B
-dash -c 'cat <<E
-'"$(seq 1 30000)"'
-E' | sha256sum
+{ echo 'cat <<E'; seq 1 30000; echo E; } >script; dash script | sha256sum; busybox sh script | sha256sum

@@ -21,6 +21,7 @@
 static volatile sig_atomic_t count, depth, deepest;
 static volatile int last_number, last_code, last_value, on_stack;
 static sigjmp_buf back;
+static volatile int *volatile nowhere = (int *)8;
 static char other_stack[65536];
 
 static void on_count(int number)
@@ -234,10 +235,15 @@ static void stacks(void)
 	printf("disabled: %d\n", sigaltstack(&s, NULL));
 }
 
+/* `stop` is never true; the compiler cannot know. */
+static volatile int stop;
+
 static int overflow(int n)
 {
 	volatile char frame[4096];
 
+	if (stop)
+		return 0;
 	memset((char *)frame, n, sizeof(frame));
 	return overflow(n + 1) + frame[n % 4096];
 }
@@ -258,7 +264,7 @@ static void jumps(void)
 	set(SIGSEGV, on_jump, SA_ONSTACK);
 	sigaltstack(&s, NULL);
 	if (sigsetjmp(back, 1) == 0)
-		*(volatile int *)8 = 1;
+		*nowhere = 1;
 	else
 		puts("SIGSEGV caught");
 	if (sigsetjmp(back, 1) == 0)
@@ -268,7 +274,7 @@ static void jumps(void)
 	set(SIGFPE, on_jump, 0);
 	volatile int zero = 0;
 	if (sigsetjmp(back, 1) == 0)
-		printf("%d\n", 1 / zero);
+		printf("%d\n", last_number / zero);
 	else
 		puts("SIGFPE caught");
 	set(SIGALRM, on_jump, 0);
@@ -311,7 +317,7 @@ static void threads(void)
 {
 	sigset_t set1;
 	pthread_t t;
-	volatile int stop = 0;
+	volatile int enough = 0;
 
 	sigemptyset(&set1);
 	sigaddset(&set1, SIGUSR2);
@@ -322,14 +328,14 @@ static void threads(void)
 	pthread_sigmask(SIG_UNBLOCK, &set1, NULL);
 	set(SIGUSR1, on_count, SA_RESTART);
 	count = 0;
-	pthread_create(&t, NULL, loop_in_thread, (void *)&stop);
+	pthread_create(&t, NULL, loop_in_thread, (void *)&enough);
 	for (int i = 0; i < 300; i++) {
 		int before = count;
 		pthread_kill(t, SIGUSR1);
 		while (count == before)
 			;
 	}
-	stop = 1;
+	enough = 1;
 	pthread_join(t, NULL);
 	printf("signals amid calls: %d\n", count);
 }

@@ -85,8 +85,8 @@ static void selects(void)
 	FD_SET(p[0], &r);
 	t = (struct timeval){ .tv_usec = 20000 };
 	printf("timeout: %d %ld\n", select(p[0] + 1, &r, NULL, NULL, &t), (long)t.tv_usec);
-	FD_SET(700, &r);
-	tell("bad", (long)select(701, &r, NULL, NULL, &t));
+	FD_SET(60, &r);
+	tell("bad", select(61, &r, NULL, NULL, &t));
 	struct timespec brief = { .tv_nsec = 1000000 };
 	printf("pselect: %d\n", pselect(0, NULL, NULL, NULL, &brief, NULL));
 	close(p[0]);
@@ -254,7 +254,8 @@ static void locks(void)
 {
 	int fd = open("locked", O_CREAT | O_RDWR, 0600);
 
-	printf("record: %d child: %d\n", lock(fd, F_SETLK, F_WRLCK, 0, 10), in_child(try_record, fd));
+	printf("record: %d", lock(fd, F_SETLK, F_WRLCK, 0, 10));
+	printf(" child: %d\n", in_child(try_record, fd));
 	pid_t pid = fork();
 	if (pid == 0)
 		_exit(wait_record(fd));
@@ -263,9 +264,12 @@ static void locks(void)
 	int status;
 	waitpid(pid, &status, 0);
 	printf("waited for: %d\n", WEXITSTATUS(status));
-	printf("flock: %d child: %d\n", flock(fd, LOCK_EX), in_child(try_flock, fd));
-	printf("unlock: %d child: %d\n", flock(fd, LOCK_UN), in_child(try_flock, fd));
-	lock(fd, F_SETLK, F_WRLCK, 0, 0);
+	printf("flock: %d", flock(fd, LOCK_EX));
+	printf(" child: %d\n", in_child(try_flock, fd));
+	printf("unlock: %d", flock(fd, LOCK_UN));
+	printf(" child: %d\n", in_child(try_flock, fd));
+	lock(fd, F_SETLK, F_WRLCK, 0, 10);
+	printf("held: %d\n", in_child(try_record, fd));
 	int other = open("locked", O_RDONLY);
 	close(other); /* drops every record lock of this process on the file */
 	printf("lost by close: %d\n", in_child(try_record, fd));
