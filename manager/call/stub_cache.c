@@ -256,34 +256,40 @@ static int look_for_calls(struct inode *inode, const struct run_segment *text) M
 	return r;
 }
 
-/* The memfd's pages exist before they are touched: no memory is an error, not a signal. */
-static int grow_file(int fd, uint64_t size)
+static int append(int fd, const uint8_t *bytes, size_t size)
 {
-	return fallocate(fd, 0, 0, (off_t)size) < 0 ? -errno : 0;
+	while (size > 0) {
+		ssize_t r = write(fd, bytes, size);
+
+		if (r <= 0)
+			return r < 0 ? -errno : -ENOSPC;
+		bytes += r;
+		size -= (size_t)r;
+	}
+	return 0;
 }
 
-static int put_stubs(struct stub_text *t, const struct stub_sites *sites, uint8_t *text,
-		     uint64_t skip)
+/* Patch the text's pages, and put them and the stubs into the file. */
+static int put_text(struct stub_text *t, const struct stub_sites *sites, uint8_t *pages,
+		    uint64_t skip)
 {
 	uint8_t *stubs;
-	ssize_t written;
 	int r;
 
 	t->stub_size = stub_bytes(sites);
-	r = grow_file(t->fd, text_bytes(t));
-	if (r < 0)
-		return r;
 	stubs = malloc(t->stub_size);
 	if (!stubs)
 		return -ENOMEM;
 	/* Their place in memory is behind the span; the text starts `skip` bytes into its page. */
-	stub_write(sites, text, stubs, t->min_vaddr + t->span - (t->vaddr + skip));
-	written = pwrite(t->fd, stubs, t->stub_size, (off_t)t->size);
+	stub_write(sites, pages + skip, stubs, t->min_vaddr + t->span - (t->vaddr + skip));
+	r = append(t->fd, pages, t->size);
+	if (r == 0)
+		r = append(t->fd, stubs, t->stub_size);
 	free(stubs);
-	return written == (ssize_t)t->stub_size ? BUILD_GO_ON : -EIO;
+	return r;
 }
 
-/* Read the text's pages into the mapped file, and patch them. */
+/* Read the text's pages, patch them and write the file. */
 static int fill(struct stub_text *t, struct inode *inode, const struct run_segment *text,
 		uint8_t *pages) MAY_YIELD
 {
@@ -301,7 +307,7 @@ static int fill(struct stub_text *t, struct inode *inode, const struct run_segme
 	if (r < 0)
 		return r;
 	t->site_count = sites.count;
-	r = sites.count ? put_stubs(t, &sites, pages + skip, skip) : BUILD_NONE;
+	r = sites.count ? put_text(t, &sites, pages, skip) : BUILD_NONE;
 	stub_sites_free(&sites);
 	return r;
 }
@@ -315,10 +321,9 @@ static int make_file(struct stub_text *t, struct inode *inode, const struct run_
 	t->fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (t->fd < 0)
 		return -errno;
-	r = grow_file(t->fd, t->size);
-	if (r < 0)
-		return r;
-	pages = mmap(NULL, t->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, t->fd, 0);
+	/* Not the memfd's own pages: mapping and unmapping those takes twice as long. */
+	pages = mmap(NULL, t->size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (pages == MAP_FAILED)
 		return -errno;
 	r = fill(t, inode, text, pages);
@@ -340,6 +345,7 @@ static int make_text(struct inode *inode, const struct run_image *image,
 	if (!t)
 		return -ENOMEM;
 	t->refs = 1;
+	t->fd = -1;
 	t->min_vaddr = image->min_vaddr;
 	t->span = image->span;
 	t->vaddr = text->vaddr - skip;
