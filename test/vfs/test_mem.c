@@ -400,7 +400,10 @@ static int take_some(void *ctx, const struct vfs_dirent *entry)
 	unsigned int *left = ctx;
 
 	(void)entry;
-	return *left == 0 ? 1 : ((*left)--, 0);
+	if (*left == 0)
+		return 1;
+	(*left)--;
+	return 0;
 }
 
 /* Counted in steps, not in time: everything is proportional to the number of names. */

@@ -41,12 +41,17 @@ static void idle(void *ctx, uint64_t deadline_ns)
 	syscall(SYS_futex, &bell, FUTEX_WAIT_PRIVATE, heard, &second, NULL, 0);
 }
 
-void drop_root(void)
+void leave_root(void)
 {
 	dentry_put(view.root);
 	dentry_put(view.cwd);
 	view.root = NULL;
 	view.cwd = NULL;
+}
+
+void drop_root(void)
+{
+	leave_root();
 	vfs_fini();
 }
 

@@ -34,6 +34,8 @@ extern struct vfs_cred cred;
 
 /* Takes over the root inode. */
 void use_root(struct inode *root);
+/* Stop looking from it; it stays mounted. */
+void leave_root(void);
 /* Away with it all, and the census: nothing may be left. Done at the end of a test, too. */
 void drop_root(void);
 void use_mem(uint64_t limit_bytes);

@@ -71,6 +71,7 @@ static void compact(struct mem_dir *dir)
 		kept++;
 	}
 	dir->slot_count = kept;
+	dir->compactions++;
 }
 
 static int make_room(struct mem_dir *dir)
@@ -175,8 +176,11 @@ static uint32_t first_from(const struct mem_dir *dir, uint64_t sequence)
 	return low;
 }
 
+/* `emit` may yield (an overlay above asks its lower): nothing of `dir` is kept across it. */
 int dir_read(const struct mem_dir *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx)
 {
+	uint32_t compactions = dir->compactions;
+
 	for (uint32_t i = first_from(dir, *cursor); i < dir->slot_count; i++) {
 		const struct mem_slot *slot = &dir->slots[i];
 		struct vfs_dirent entry;
@@ -194,6 +198,10 @@ int dir_read(const struct mem_dir *dir, uint64_t *cursor, vfs_emit_fn *emit, voi
 		if (emit(ctx, &entry))
 			return 0;
 		*cursor = entry.next;
+		if (compactions != dir->compactions) {
+			compactions = dir->compactions;
+			i = first_from(dir, *cursor) - 1; /* one is added again */
+		}
 	}
 	return 0;
 }

@@ -95,6 +95,7 @@ struct mem_dir {
 	uint32_t count;
 	struct mem_slot *slots; /* in order of sequence */
 	uint32_t slot_count, slot_capacity;
+	uint32_t compactions; /* places in slots changed */
 	uint64_t next_sequence;
 };
 

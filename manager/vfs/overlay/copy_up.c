@@ -134,6 +134,7 @@ static int enter(struct ovl_inode *o, const struct vfs_attr *attr, const char *t
 
 static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 {
+	struct ovl_fs *fs = ovl_fs_of(o);
 	struct inode *upper = NULL;
 	const char *target = NULL;
 	struct vfs_attr attr;
@@ -150,19 +151,22 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	/* The name may have changed to another directory's meanwhile. */
 	while (r == 0 && o->parent && !o->parent->upper)
 		r = ovl_copy_up(o->parent, OVL_ALL);
+	fs->entering++;
 	if (r == 0) {
 		if (o->parent)
 			r = enter(o, &attr, target, &upper);
 		else if (!upper)
 			r = -ENOENT; /* only a file's content outlives its name */
 	}
-	if (r < 0) {
+	if (r == 0) {
+		o->upper = upper;
+		origin_copied(o);
+	} else {
 		inode_put(upper);
-		return r;
 	}
-	o->upper = upper;
-	origin_copied(o);
-	return ovl_refresh(o);
+	fs->entering--;
+	waitq_wake_all(&fs->entered);
+	return r < 0 ? r : ovl_refresh(o);
 }
 
 int ovl_copy_up(struct ovl_inode *o, uint64_t limit)

@@ -7,21 +7,20 @@ int ovl_getattr(struct inode *inode, struct vfs_attr *ret)
 {
 	struct ovl_inode *o = ovl_of(inode);
 	struct inode *real = ovl_real(o);
-	struct vfs_attr lower;
+	struct vfs_attr lower = { .nlink = 0 };
 	int r = real->ops->getattr(real, ret);
 
+	if (r == 0 && o->origin)
+		r = o->lower->ops->getattr(o->lower, &lower);
 	if (r < 0)
 		return r;
+	/* No yield from here on: an origin that was there may be gone by now, with the file. */
 	ret->dev = o->dev;
 	ret->ino = inode->ino;
 	if (o->gone) {
 		ret->nlink = 0;
 	} else if (o->origin) {
-		r = o->lower->ops->getattr(o->lower, &lower);
-		if (r < 0)
-			return r;
-		lower.nlink += (uint32_t)o->origin->names;
-		ret->nlink = lower.nlink;
+		ret->nlink = lower.nlink + (uint32_t)o->origin->names;
 	} else if (o->lower && o->upper && ovl_is_dir(o)) {
 		ret->nlink = 1; /* as overlayfs says it: not known, do not count with it */
 	}

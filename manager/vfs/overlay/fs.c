@@ -151,36 +151,49 @@ uint64_t ovl_number(const struct ovl_fs *fs, const struct inode *upper)
 	return g ? g->lower->ino : OVL_INO_BASE | upper->ino;
 }
 
-/* Takes over upper and lower, also on failure. Not in the table yet. */
-static int inode_new(struct ovl_fs *fs, struct ovl_inode *parent, struct ovl_found *found,
-		     struct ovl_inode **ret) MAY_YIELD
+static void drop_found(struct ovl_found *found)
+{
+	inode_put(found->upper);
+	inode_put(found->lower);
+	free(found->redirect);
+}
+
+/* The device that something shows: its lower's, or that of its directory. */
+static int find_dev(const struct ovl_fs *fs, const struct ovl_found *found, uint64_t *dev) MAY_YIELD
+{
+	const struct ovl_origin *g = found->upper ? origin_by_upper(fs, found->upper) : NULL;
+	struct inode *lower = found->lower ? found->lower : g ? g->lower : NULL;
+	struct vfs_attr attr;
+	int r;
+
+	if (!lower)
+		return 0;
+	inode_get(lower); /* the origin may go while we ask */
+	r = lower->ops->getattr(lower, &attr);
+	inode_put(lower);
+	if (r == 0)
+		*dev = attr.dev;
+	return r;
+}
+
+/* Takes over what was found, also on failure. Not in the table yet. */
+static int inode_new(struct ovl_fs *fs, uint64_t dev, struct ovl_found *found,
+		     struct ovl_inode **ret)
 {
 	struct inode *real = found->upper ? found->upper : found->lower;
 	struct ovl_inode *o = calloc(1, sizeof(*o));
-	struct vfs_attr attr;
-	int r = o ? 0 : -ENOMEM;
 
-	if (r == 0 && found->lower)
-		r = found->lower->ops->getattr(found->lower, &attr);
-	if (r < 0) {
-		inode_put(found->upper);
-		inode_put(found->lower);
-		free(found->redirect);
-		free(o);
-		return r;
+	if (!o) {
+		drop_found(found);
+		return -ENOMEM;
 	}
 	inode_init(&o->inode, &ovl_ops, &fs->fs, real->type);
 	o->inode.rdev = real->rdev;
 	o->upper = found->upper;
 	o->lower = found->lower;
 	o->redirect = found->redirect;
-	if (o->lower) {
-		o->dev = attr.dev;
-		o->inode.ino = attr.ino;
-	} else {
-		o->dev = parent ? parent->dev : o->upper->fs->dev;
-		o->inode.ino = OVL_INO_BASE | o->upper->ino;
-	}
+	o->dev = dev;
+	o->inode.ino = o->lower ? o->lower->ino : OVL_INO_BASE | o->upper->ino;
 	list_init(&o->dead);
 	task_lock_init(&o->lock);
 	fs->inode_count++;
@@ -212,20 +225,24 @@ int ovl_inode_for(struct ovl_inode *parent, const char *name, size_t len, struct
 	struct ovl_fs *fs = ovl_fs_of(parent);
 	struct inode *real = found->upper ? found->upper : found->lower;
 	struct ovl_origin *origin = NULL;
+	uint64_t dev = parent->dev;
 	struct ovl_inode *o;
 	char *text;
-	int r;
+	int r = find_dev(fs, found, &dev);
 
+	if (r < 0) {
+		drop_found(found);
+		return r;
+	}
+	/* No yield from here until it is in the table: else there would be two of it. */
 	if (!S_ISDIR(real->type))
 		origin = complete(fs, found);
 	o = find_inode(fs, found->lower ? found->lower : found->upper);
 	if (o) {
 		inode_get(&o->inode);
-		inode_put(found->upper);
-		inode_put(found->lower);
-		free(found->redirect);
+		drop_found(found);
 	} else {
-		r = inode_new(fs, parent, found, &o);
+		r = inode_new(fs, dev, found, &o);
 		if (r < 0)
 			return r;
 		o->origin = origin;
@@ -302,6 +319,7 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_
 	struct ovl_found found = { upper, lower, NULL };
 	struct ovl_fs *fs = calloc(1, sizeof(*fs));
 	struct ovl_inode *root = NULL;
+	uint64_t dev = upper->fs->dev;
 	int r = fs ? 0 : -ENOMEM;
 
 	if (r == 0) {
@@ -325,7 +343,12 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_
 	fs->fs.dev = vfs_new_dev();
 	fs->upper = inode_get(upper);
 	fs->lower = lower ? inode_get(lower) : NULL;
-	r = inode_new(fs, NULL, &found, &root);
+	waitq_init(&fs->entered);
+	r = find_dev(fs, &found, &dev);
+	if (r < 0)
+		drop_found(&found);
+	else
+		r = inode_new(fs, dev, &found, &root);
 	if (r < 0) {
 		fs_free(fs);
 		return r;

@@ -169,11 +169,32 @@ static int find_lower(struct ovl_inode *dir, const char *name, size_t len, struc
 	return 0;
 }
 
+/*
+ * What the upper has; but while copies are being given their names, a file of which
+ * nobody knows yet that it is a copy is looked up again when they have them.
+ */
+static int look_in_upper(struct ovl_inode *dir, const char *name, size_t len, struct inode **ret)
+	MAY_YIELD
+{
+	struct ovl_fs *fs = ovl_fs_of(dir);
+	int r;
+
+	for (;;) {
+		r = ovl_in_upper(dir, name, len, ret);
+		if (r < 0 || fs->entering == 0 || !*ret || S_ISDIR((*ret)->type) ||
+		    origin_by_upper(fs, *ret))
+			return r;
+		inode_put(*ret);
+		r = waitq_wait(&fs->entered, TASK_FOREVER, WAIT_SURE);
+		assert(r == 0);
+	}
+}
+
 int ovl_lookup(struct inode *inode, const char *name, size_t len, struct inode **ret)
 {
 	struct ovl_inode *dir = ovl_of(inode);
 	struct ovl_found found = { NULL, NULL, NULL };
-	int r = ovl_in_upper(dir, name, len, &found.upper);
+	int r = look_in_upper(dir, name, len, &found.upper);
 
 	if (r < 0)
 		return r;

@@ -18,16 +18,25 @@ int ovl_whiteout(struct ovl_inode *dir, const char *name, size_t len)
 	int r;
 
 	if (fs->whiteout) {
-		r = dir->upper->ops->link(dir->upper, name, len, fs->whiteout);
+		struct inode *shared = inode_get(fs->whiteout);
+
+		r = dir->upper->ops->link(dir->upper, name, len, shared);
+		if (r == -EMLINK && fs->whiteout == shared) {
+			inode_put(shared);
+			fs->whiteout = NULL;
+		}
+		inode_put(shared);
 		if (r != -EMLINK)
 			return r;
-		inode_put(fs->whiteout);
-		fs->whiteout = NULL;
 	}
 	r = dir->upper->ops->create(dir->upper, name, len, &attr, &made);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	if (fs->whiteout) /* another task made the first one meanwhile */
+		inode_put(made);
+	else
 		fs->whiteout = made;
-	return r;
+	return 0;
 }
 
 /* Make room for a new name: take the whiteout away if there is one. 1: there was, 0, -errno. */
@@ -245,20 +254,22 @@ int ovl_link(struct inode *dir_inode, const char *name, size_t len, struct inode
 	text = strndup(name, len);
 	if (!text)
 		return -ENOMEM;
-	had = take_whiteout(dir, name, len);
+	task_lock_take(&o->lock);
+	had = o->gone ? -ENOENT : take_whiteout(dir, name, len);
 	r = had < 0 ? had : dir->upper->ops->link(dir->upper, name, len, o->upper);
 	if (r < 0) {
 		put_whiteout_back(dir, name, len, had);
-		free(text);
-		return r;
+	} else {
+		if (o->origin)
+			o->origin->names++;
+		if (!o->parent) {
+			ovl_set_name(o, dir, text);
+			text = NULL;
+		}
 	}
-	if (o->origin)
-		o->origin->names++;
-	if (!o->parent)
-		ovl_set_name(o, dir, text);
-	else
-		free(text);
-	return 0;
+	task_lock_drop(&o->lock);
+	free(text);
+	return r;
 }
 
 /* ---- removing names. */

@@ -27,7 +27,8 @@
  *     inode                       rename of it. Order: under the vfs's locks; a child
  *                                 before its parents (copy-up climbs); two inodes of
  *                                 one rename by address.
- *     tables (inodes, origins)    not across a yield: looked up and entered in one go
+ *     tables (inodes, origins)    not across a yield: looked up and entered in one go;
+ *                                 ovl_fs.entering while a copy has a name and no origin
  *
  * Owner    an overlay inode holds its lower and upper inodes and its parent.
  * Thread   scheduler thread only.
@@ -62,6 +63,9 @@ struct ovl_fs {
 	size_t bucket_count, hashed;
 	struct ovl_origin **by_lower, **by_upper;
 	size_t origin_buckets, origin_count;
+	/* Copies being given their names: the upper may show one before its origin does. */
+	uint32_t entering;
+	struct waitq entered;
 };
 
 struct ovl_inode {

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <string.h>
 
 #define UPPER_PART (UINT64_C(1) << 62) /* cursors of names that only the upper has */
 
@@ -12,6 +13,17 @@ struct merge {
 	bool stopped;
 	int error;
 };
+
+/* Questions to the layers may yield, and the name may be removed meanwhile: use a copy. */
+static struct vfs_dirent own_entry(const struct vfs_dirent *found, char *name)
+{
+	struct vfs_dirent entry = *found;
+
+	assert(entry.name_len <= VFS_NAME_MAX);
+	memcpy(name, found->name, entry.name_len);
+	entry.name = name;
+	return entry;
+}
 
 /*
  * What a lower name shows: its own entry, the upper's in its place, or nothing.
@@ -38,6 +50,8 @@ static int see_lower(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 			entry->type = DT_DIR;
 			inode_put(merged);
 			r = 1;
+		} else if (r == -ENOENT) {
+			r = 0; /* removed while we asked */
 		}
 	}
 	inode_put(upper);
@@ -46,8 +60,9 @@ static int see_lower(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 
 static int emit_lower(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 {
+	char name[VFS_NAME_MAX];
 	struct merge *m = ctx;
-	struct vfs_dirent entry = *found;
+	struct vfs_dirent entry = own_entry(found, name);
 	int r = see_lower(m, &entry);
 
 	if (r < 0)
@@ -77,6 +92,8 @@ static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 			entry->ino = merged->ino;
 			inode_put(merged);
 			r = 1;
+		} else if (r == -ENOENT) {
+			r = 0; /* removed while we asked */
 		}
 	}
 	inode_put(upper);
@@ -85,8 +102,9 @@ static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 
 static int emit_upper(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 {
+	char name[VFS_NAME_MAX];
 	struct merge *m = ctx;
-	struct vfs_dirent entry = *found;
+	struct vfs_dirent entry = own_entry(found, name);
 	int r = see_upper(m, &entry);
 
 	entry.next |= UPPER_PART;
