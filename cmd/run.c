@@ -7,6 +7,7 @@
 #include "run/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -18,7 +19,6 @@
 
 #define NAME "run"
 #define GROUPS_MAX 64
-
 
 static const char help[] =
 	"usage: hascall run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
@@ -199,9 +199,14 @@ static int find_program(const char *name, char found[PATH_MAX])
 
 /* ---- running */
 
-static void forward(int sig)
+/* A key at the terminal is for the group in front of it; what a process sent, for the program. */
+static void forward(int sig, siginfo_t *info, void *context)
 {
-	manager_forward_signal(sig);
+	(void)context;
+	if (info->si_code == SI_KERNEL)
+		manager_forward_signal(sig);
+	else
+		manager_signal_first(sig);
 }
 
 /* What a user or the terminal sends to hascall is meant for the program. */
@@ -210,7 +215,7 @@ static void forward_signals(void)
 	static const int signals[] = {
 		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH
 	};
-	struct sigaction action = { .sa_handler = forward, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO };
 
 	for (size_t i = 0; i < ARRAY_COUNT(signals); i++) {
 		struct sigaction old;
@@ -220,6 +225,17 @@ static void forward_signals(void)
 			(void)sigaction(signals[i], &action, NULL);
 	}
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/*
+ * A standard descriptor that was closed stays closed inside; here something harmless
+ * takes its number, so that none of the manager's own files gets it.
+ */
+static void hold_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/", O_PATH | O_CLOEXEC);
 }
 
 static void describe_user(struct manager_options *m, gid_t groups[GROUPS_MAX],
@@ -276,6 +292,7 @@ int cmd_run(int argc, char **argv)
 	read_options(argc, argv, &o);
 	if (o.done || o.status)
 		return o.status;
+	hold_standard_descriptors();
 	status = find_program(argv[optind], path);
 	if (status)
 		return status;

@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -139,6 +141,18 @@ static void allow_clone(struct program *p)
 	allow_if_masked(p, SYS_clone, 0, ~thread_may, thread);
 }
 
+/* number == nr, first argument == which, second == 0 (the caller): allow; otherwise trap. */
+static void allow_self(struct program *p, uint32_t nr, uint32_t which)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 6, nr);
+	load(p, low(0));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, which);
+	load(p, low(1));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+	verdict(p, SECCOMP_RET_ALLOW);
+	verdict(p, SECCOMP_RET_TRAP);
+}
+
 /* A process may ask to die with the manager; it may not take that back. */
 static void allow_death_signal(struct program *p)
 {
@@ -165,6 +179,11 @@ static void rules_from_the_gate(struct program *p)
 	allow_if_equal(p, SYS_recvmsg, 0, RUN_FD_SOCKET);
 	allow_if_equal(p, SYS_prlimit64, 0, 0);
 	allow_if_equal(p, SYS_sched_setaffinity, 0, 0);
+	allow_if_equal(p, SYS_sched_setscheduler, 0, 0);
+	allow_if_equal(p, SYS_sched_setparam, 0, 0);
+	allow_if_equal(p, SYS_sched_setattr, 0, 0);
+	allow_self(p, SYS_setpriority, PRIO_PROCESS);
+	allow_self(p, SYS_ioprio_set, IOPRIO_WHO_PROCESS);
 	allow_if_masked(p, SYS_arch_prctl, 0, UINT32_MAX, 0x1001);
 	allow_death_signal(p);
 	allow_if_masked(p, SYS_prctl, 0, UINT32_MAX, PR_SET_NAME);

@@ -109,7 +109,7 @@ struct run_control {
  *             child left in this entry's bounce buffer (0: none).
  * RUN_THREAD  reply: index of an entry for a new thread, or -EAGAIN.
  * RUN_THREAD_FAILED  arg0 = index: clone failed, give it back.
- * exit (60)   the thread's entry is free after completion.
+ * exit (60)   the thread does not wait for a reply: its entry is the manager's from the post on.
  * exit_group (231)  arg0 = status, arg1 = bytes of vfork window in the bounce buffer.
  * execve (59) arg0 = offset of path, arg1 = dirfd, arg2 = flags (execveat's), arg3 = offset of cmdline
  *             bytes (argv joined by NUL, at most 4096), arg4 = their size, arg5 = offset of environ bytes

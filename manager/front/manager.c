@@ -32,6 +32,7 @@ static struct {
 	bool closing;
 	int start_error;  /* of the task that builds */
 	uint64_t signals; /* to forward: bit sig - 1; set by signal handlers */
+	uint64_t first_signals; /* for the first process; the same */
 } manager;
 
 /* ---- building. */
@@ -118,7 +119,7 @@ static int build_descriptors(struct process *p) MAY_YIELD
 		struct file *f;
 		int copy;
 
-		if (flags < 0)
+		if (flags < 0 || (flags & O_PATH))
 			continue; /* it was closed; so it is inside */
 		copy = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FDS);
 		if (copy < 0)
@@ -321,20 +322,33 @@ int manager_attach(pid_t pid)
 bool manager_poll(void)
 {
 	uint64_t signals = __atomic_exchange_n(&manager.signals, 0, __ATOMIC_ACQ_REL);
+	uint64_t first = __atomic_exchange_n(&manager.first_signals, 0, __ATOMIC_ACQ_REL);
 
-	if (signals == 0)
+	if (signals == 0 && first == 0)
 		return false;
+	for (; first != 0 && manager.first; first &= first - 1)
+		process_signal(manager.first, __builtin_ctzll(first) + 1, SI_USER);
 	for (; signals != 0; signals &= signals - 1)
 		proc_signal_foreground(__builtin_ctzll(signals) + 1);
 	return true;
 }
 
-void manager_forward_signal(int sig)
+static void note_signal(uint64_t *set, int sig)
 {
 	if (sig < 1 || sig > 64)
 		return;
-	__atomic_fetch_or(&manager.signals, UINT64_C(1) << (sig - 1), __ATOMIC_ACQ_REL);
+	__atomic_fetch_or(set, UINT64_C(1) << (sig - 1), __ATOMIC_ACQ_REL);
 	front_ring();
+}
+
+void manager_forward_signal(int sig)
+{
+	note_signal(&manager.signals, sig);
+}
+
+void manager_signal_first(int sig)
+{
+	note_signal(&manager.first_signals, sig);
 }
 
 /* The first program has ended: the rest goes too, then the manager's own tasks. */

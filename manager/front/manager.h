@@ -55,5 +55,7 @@ MUST_USE int manager_attach(pid_t pid);
 MUST_USE int manager_run(int *ret_exit_status);
 /* To the group in front of the terminal (SIGINT, SIGTERM, SIGWINCH ...). */
 void manager_forward_signal(int sig);
+/* To the first process. */
+void manager_signal_first(int sig);
 
 #endif /* FRONT_MANAGER_H */

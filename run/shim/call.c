@@ -113,8 +113,8 @@ static int64_t copy_in(struct shim_thread *t, const struct call_form *form, cons
 		wire[i] = arg[i];
 		if (FORM_KIND(f) == RUN_I)
 			continue;
-		if (!arg[i] && FORM_KIND(f) != RUN_STR) {
-			wire[i] = RUN_NULL;
+		if (!arg[i]) {
+			wire[i] = RUN_NULL; /* the manager knows where that is allowed */
 			continue;
 		}
 		r = copy_one_in(t, f, i, arg, l);
@@ -305,6 +305,24 @@ static int64_t limits(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
 	return r;
 }
 
+/* Scheduling of the caller is the host's business; of others, nobody's here. */
+static int64_t scheduling(uint64_t nr, const uint64_t arg[6])
+{
+	unsigned int who = nr == SYS_setpriority || nr == SYS_ioprio_set ? 1 : 0;
+	uint64_t own[6] = { arg[0], arg[1], arg[2], arg[3], 0, 0 };
+
+	if ((uint32_t)arg[who] != 0 &&
+	    (uint32_t)arg[who] != (uint32_t)gate_call(SYS_getpid, 0, 0, 0, 0, 0) &&
+	    (uint32_t)arg[who] != (uint32_t)gate_call(SYS_gettid, 0, 0, 0, 0, 0))
+		return -EPERM;
+	if (who == 1 && (uint32_t)arg[0] != (nr == SYS_setpriority ? 0u : 1u))
+		return -EPERM; /* of a group or a user */
+	own[who] = 0;
+	if (who == 1)
+		own[0] = (uint32_t)arg[0];
+	return gate_call6(nr, own);
+}
+
 /* Calls about this thread or this process's memory; SHIM_NOT_SPECIAL for any other. */
 static int64_t own_call(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
 {
@@ -339,6 +357,13 @@ static int64_t own_call(struct shim_thread *t, uint64_t nr, const uint64_t arg[6
 		return limits(t, nr, arg);
 	case SYS_personality:
 		return 0;
+	case SYS_setpriority:
+	case SYS_ioprio_set:
+	case SYS_sched_setaffinity:
+	case SYS_sched_setscheduler:
+	case SYS_sched_setparam:
+	case SYS_sched_setattr:
+		return scheduling(nr, arg);
 	case SYS_clone3:
 		return -ENOSYS; /* its arguments lie in memory: libc then takes clone(2) */
 	case SYS_execve:

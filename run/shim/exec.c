@@ -22,6 +22,7 @@
 #define PLACE_START 0x555500000000ull
 #define PLACE_PAGES 0xfffffffull
 #define ARGUMENTS_MAX 0x600000u /* bytes of strings and pointers */
+#define STRING_MAX 0x20000u	/* one of them, as Linux has it */
 #define COMMAND_LINE_MAX 4096u
 #define ENVIRON_MAX 32768u
 #define PATH_ROOM 4096u
@@ -65,15 +66,16 @@ static int64_t copy_vector(uint64_t vector, struct strings *s, uint32_t *ret_cou
 {
 	*ret_count = 0;
 	for (; vector; vector += sizeof(uint64_t)) {
-		uint64_t string;
+		uint64_t string, room;
 		int64_t length;
 
 		if (copy_user(&string, (const void *)vector, sizeof(string)))
 			return -EFAULT;
 		if (!string)
 			break;
+		room = ARGUMENTS_MAX - s->size;
 		length = copy_user_string(s->start + s->size, (const char *)string,
-					  ARGUMENTS_MAX - s->size);
+					  room < STRING_MAX ? room : STRING_MAX);
 		if (length < 0)
 			return length == -ENAMETOOLONG ? -E2BIG : length;
 		s->size += (uint64_t)length + 1;

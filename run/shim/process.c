@@ -303,7 +303,7 @@ int64_t shim_exit(struct shim_thread *t, uint64_t nr, uint64_t status)
 
 	if (nr == SYS_exit && __atomic_fetch_sub(&p->threads, 1, __ATOMIC_ACQ_REL) > 1) {
 		(void)shim_block_all();
-		(void)shim_post1(t, SYS_exit, status, 0, 0);
+		shim_post_last(t, SYS_exit, status);
 		gate_exit_thread(&t->state);
 	}
 	(void)shim_block_all();

@@ -197,6 +197,8 @@ extern const char copy_begin[], copy_end[], copy_fault[], copy_string_begin[], c
 /* Post a call of this thread's entry and wait for its result. `flags` of the reply may be NULL. */
 int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], uint32_t *ret_flags);
 int64_t shim_post1(struct shim_thread *t, uint32_t num, uint64_t a0, uint64_t a1, uint64_t a2);
+/* The thread's last call: the entry is not this thread's from here on, so nobody waits. */
+void shim_post_last(struct shim_thread *t, uint32_t num, uint64_t a0);
 void shim_lock(uint32_t *lock);
 void shim_unlock(uint32_t *lock);
 /* Receive one message of descriptors into their places. */

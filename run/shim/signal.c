@@ -97,6 +97,27 @@ static void to_default(int sig)
 	install(sig, (uint64_t)SIG_DFL, 0, 0);
 }
 
+/*
+ * The host's kernel sends this process a signal whose default action ends it. No kill(2)
+ * passes the filter; a timer that runs out at once does the same.
+ */
+static void end_by(int sig)
+{
+	struct {
+		uint64_t value;
+		int32_t signo, notify;
+		uint64_t unused[6];
+	} event = { .signo = sig };
+	const uint64_t soon[4] = { 0, 0, 0, 1 };
+	int32_t timer = 0;
+
+	to_default(sig);
+	(void)gate_call(SYS_timer_create, 1, (uint64_t)&event, (uint64_t)&timer, 0, 0);
+	(void)gate_call(SYS_timer_settime, (uint64_t)timer, 0, (uint64_t)soon, 0, 0);
+	for (;;)
+		(void)gate_call(SYS_pause, 0, 0, 0, 0, 0);
+}
+
 static _Noreturn void crash(void)
 {
 	to_default(SIGSEGV);
@@ -226,6 +247,13 @@ static void return_from_handler(struct shim_thread *t, struct k_ucontext *uc)
 	}
 }
 
+static bool handled(int sig)
+{
+	uint64_t handler = shim_process()->action[sig].handler;
+
+	return handler != (uint64_t)SIG_DFL && handler != (uint64_t)SIG_IGN;
+}
+
 /* ---- deferred signals */
 
 static void defer(struct shim_thread *t, const struct k_siginfo *info, struct k_ucontext *uc)
@@ -268,6 +296,12 @@ void shim_on_signal(int sig, struct k_siginfo *info, struct k_ucontext *uc)
 	struct shim_thread *t = shim_self();
 	uint64_t rip = uc->mcontext.rip;
 
+	/* Those that are always ours to catch may have no handler of the program's. */
+	if ((SYNCHRONOUS & BIT(sig)) && !handled(sig)) {
+		if (shim_process()->action[sig].handler != (uint64_t)SIG_IGN)
+			end_by(sig);
+		return;
+	}
 	if (!in_shim(rip)) {
 		deliver(t, sig, info, uc);
 		return;
@@ -306,27 +340,19 @@ static bool fix_copy(struct k_mcontext *m)
 void shim_on_fault(int sig, struct k_siginfo *info, struct k_ucontext *uc)
 {
 	struct shim_thread *t = shim_self();
-	bool sent = info->code <= 0; /* by kill(2), not by an instruction */
-	uint64_t handler = shim_process()->action[sig].handler;
 
-	if (!sent && fix_copy(&uc->mcontext))
-		return;
-	if (!sent && in_shim(uc->mcontext.rip))
-		crash();
-	if (sent && handler == (uint64_t)SIG_IGN)
-		return;
-	if (handler == (uint64_t)SIG_DFL || handler == (uint64_t)SIG_IGN) {
-		to_default(sig);
-		if (sent)
-			(void)shim_post1(t, SYS_kill,
-					 (uint64_t)gate_call(SYS_getpid, 0, 0, 0, 0, 0),
-					 (uint64_t)sig, 0);
+	if (info->code <= 0) { /* by kill(2), not by an instruction */
+		shim_on_signal(sig, info, uc);
 		return;
 	}
+	if (fix_copy(&uc->mcontext))
+		return;
 	if (in_shim(uc->mcontext.rip))
-		defer(t, info, uc);
-	else
+		crash();
+	if (handled(sig))
 		deliver(t, sig, info, uc);
+	else
+		to_default(sig); /* the instruction is met again */
 }
 
 /* ---- trapped system calls */

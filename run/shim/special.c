@@ -341,15 +341,6 @@ static int64_t plain_select(struct shim_thread *t, const uint64_t arg[6])
 	return r < 0 ? r : select_call(t, arg, timeout_ns);
 }
 
-/* Affinity of the caller itself is the host's business; of others, nobody's. */
-static int64_t set_affinity(const uint64_t arg[6])
-{
-	if (arg[0] != (uint64_t)gate_call(SYS_getpid, 0, 0, 0, 0, 0) &&
-	    arg[0] != (uint64_t)gate_call(SYS_gettid, 0, 0, 0, 0, 0))
-		return -EPERM;
-	return gate_call(SYS_sched_setaffinity, 0, arg[1], arg[2], 0, 0);
-}
-
 int64_t shim_special(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
 {
 	switch (nr) {
@@ -377,8 +368,6 @@ int64_t shim_special(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
 	case SYS_epoll_pwait:
 	case SYS_epoll_pwait2:
 		return with_mask(t, nr, arg, arg[4], arg[5]);
-	case SYS_sched_setaffinity:
-		return set_affinity(arg);
 	default:
 		return shim_message(t, nr, arg);
 	}

@@ -121,6 +121,18 @@ int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], ui
 	return ret;
 }
 
+void shim_post_last(struct shim_thread *t, uint32_t num, uint64_t a0)
+{
+	const uint64_t arg[6] = { a0, 0, 0, 0, 0, 0 };
+	uint32_t index = t->index;
+
+	if (slot_post(shim_entry(t), num, arg) < 0)
+		shim_die(SIGNAL_COUNT);
+	area_mark_posted(&shim_control()->hint, index);
+	if (area_must_ring(&server()->server))
+		ring();
+}
+
 int64_t shim_post1(struct shim_thread *t, uint32_t num, uint64_t a0, uint64_t a1, uint64_t a2)
 {
 	const uint64_t arg[6] = { a0, a1, a2, 0, 0, 0 };
