@@ -24,9 +24,8 @@
  *
  * rcx is free, because the syscall instruction destroys it. Nothing is pushed: what lies
  * below the stack pointer is the program's. A call is restarted at back - RUN_STUB_RESTART
- * with its number in rax. The jump at `back` tells where in the program the call was
- * (stub.c's site_end): who shows a program counter to the program should show that one,
- * because unwinders know no stub.
+ * with its number in rax. Unwinders know no stub: who shows a program counter to the
+ * program shows the site's instead, which hascall/run_stub.h finds from `back`.
  *
  * What is left alone, and traps as before:
  *   - numbers that the filter lets through (run_direct.def), those that need the caller's

@@ -9,6 +9,7 @@
 #include "test/harness.h"
 
 #include <fcntl.h>
+#include <hascall/run_stub.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -515,6 +516,25 @@ static void check_site_in_file(const struct file_text *t, const struct stub_site
 		CHECK_INT(t->targets[site->at + i], 0);
 }
 
+/* run_stub.h finds from the stub, lying at `at`, to its site. */
+static void check_way_back(uint64_t at, const uint8_t *stub, const struct stub_site *site)
+{
+	unsigned int skip = (site->form == STUB_NUMBER ? 5 : 0) + RUN_STUB_RESTART;
+	struct run_stub_site found;
+
+	CHECK(run_stub_site(stub + skip, at + skip, &found));
+	if (site->form == STUB_NUMBER) {
+		CHECK_INT(found.bits, 0);
+		CHECK_INT(found.end, site->at + 7);
+		CHECK_INT(found.again, site->at + 5);
+	} else {
+		CHECK_INT(found.bits, site->size == 8 ? 64 : 32);
+		CHECK(found.immediate == -4096 || found.immediate == -4095);
+		CHECK_INT(found.end, site->at + site->size);
+		CHECK_INT(found.again, site->at);
+	}
+}
+
 /* Each stub comes back to where the program would have gone on, and nowhere is anything else changed. */
 static void check_patch(const struct file_text *t, const struct stub_sites *sites)
 {
@@ -536,6 +556,7 @@ static void check_patch(const struct file_text *t, const struct stub_sites *site
 		at = s->at + s->size;
 		memcpy(&jump, patched + s->at + 1, 4);
 		CHECK_INT(s->at + 5 + (int64_t)jump, distance + (i + 1) * STUB_SIZE);
+		check_way_back(distance + (uint64_t)(stub - stubs), stub, s);
 		memcpy(&jump, stub + back + 1, 4);
 		CHECK_INT(distance + (uint64_t)(stub - stubs) + back + 5 + (uint64_t)(int64_t)jump,
 			  at + (s->form == STUB_NUMBER ? 2 : 0));
@@ -612,6 +633,61 @@ static void few_calls_of_libc_are_left(void)
 	text_free(&t);
 }
 
+/* What the processor says of a comparison. */
+static uint64_t flags_of(uint64_t a, int32_t b, unsigned int bits)
+{
+	uint64_t flags;
+
+	if (bits == 64)
+		__asm__ volatile(
+			"lea -128(%%rsp), %%rsp; cmp %2, %1; pushfq; pop %0; lea 128(%%rsp), %%rsp"
+			: "=r"(flags)
+			: "r"(a), "r"((int64_t)b)
+			: "cc", "memory");
+	else
+		__asm__ volatile(
+			"lea -128(%%rsp), %%rsp; cmp %2, %1; pushfq; pop %0; lea 128(%%rsp), %%rsp"
+			: "=r"(flags)
+			: "r"((uint32_t)a), "r"(b)
+			: "cc", "memory");
+	return flags & 0x8d5;
+}
+
+static void flags_are_those_of_the_processor(void)
+{
+	static const uint64_t values[] = { 0,
+					   1,
+					   15,
+					   16,
+					   4095,
+					   4096,
+					   0x7fffffff,
+					   0x80000000,
+					   0xfffff000,
+					   0xfffff001,
+					   0x123456789abcdef0,
+					   INT64_MAX,
+					   1ull << 63,
+					   (uint64_t)-4097,
+					   (uint64_t)-4096,
+					   (uint64_t)-4095,
+					   (uint64_t)-4,
+					   UINT64_MAX };
+
+	for (unsigned int i = 0; i < ARRAY_COUNT(values); i++) {
+		for (unsigned int k = 0; k < 4; k++) {
+			struct run_stub_site site = { .bits = k % 2 ? 32 : 64,
+						      .immediate = k < 2 ? -4096 : -4095 };
+
+			CHECK_INT(run_stub_flags(&site, values[i], 0x8d5) & 0x8d5,
+				  flags_of(values[i], site.immediate, site.bits));
+			CHECK_INT(run_stub_flags(&site, values[i], 0) & 0x8d5,
+				  flags_of(values[i], site.immediate, site.bits));
+		}
+	}
+	CHECK_INT(run_stub_flags(&(struct run_stub_site){ 0 }, 0, 0x246), 0x246);
+}
+
 static void lengths_are_what_objdump_sees(void)
 {
 	struct file_text t = { 0 };
@@ -651,6 +727,7 @@ static const struct test tests[] = {
 	TEST_LONG(sites_in_libc_are_what_objdump_sees, 60),
 	TEST_LONG(sites_in_other_files_are_what_objdump_sees, 120),
 	TEST(few_calls_of_libc_are_left),
+	TEST(flags_are_those_of_the_processor),
 	TEST_LONG(lengths_are_what_objdump_sees, 60),
 };
 TEST_MAIN(tests)
