@@ -427,7 +427,7 @@ int64_t call_statfs(struct request *req)
 
 int64_t call_fstatfs(struct request *req)
 {
-	AUTO_FILE f = request_file(req, 0);
+	AUTO_FILE f = request_file_any(req, 0);
 	struct statfs st = { .f_type = 0x50495045 }; /* what pipes and sockets say */
 
 	if (!f)

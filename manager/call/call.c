@@ -99,9 +99,16 @@ int request_string(const struct request *req, unsigned int i, char buf[REQUEST_S
 
 /* ---- descriptors and paths. */
 
-struct file *request_file(const struct request *req, unsigned int i)
+struct file *request_file_any(const struct request *req, unsigned int i)
 {
 	return fd_get(req->process->fds, request_int(req, i));
+}
+
+struct file *request_file(const struct request *req, unsigned int i)
+{
+	struct file *f = fd_peek(req->process->fds, request_int(req, i));
+
+	return f && !(f->flags & O_PATH) ? file_get(f) : NULL;
 }
 
 int request_path(const struct request *req, unsigned int i, int32_t dir_fd, unsigned int which,

@@ -82,8 +82,10 @@ MUST_USE int request_at(const struct request *req, uint64_t offset, uint64_t siz
 MUST_USE int request_out(const struct request *req, unsigned int i, const void *from, size_t size);
 
 /* ---- descriptors and places. */
-/* The file behind argument i, with a reference: NULL is -EBADF. */
+/* The file behind argument i, with a reference: NULL is -EBADF. Not one opened with O_PATH. */
 struct file *request_file(const struct request *req, unsigned int i);
+/* O_PATH too: for the calls that need no more than the name. */
+struct file *request_file_any(const struct request *req, unsigned int i);
 /* References that go back on every way out. */
 static inline void file_put_auto(struct file **f)
 {

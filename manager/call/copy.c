@@ -103,8 +103,10 @@ int64_t call_sendfile(struct request *req)
 		return -EBADF;
 	if (r < 0)
 		return r;
-	if ((from.has_offset && !in->ops->seek) || (out->flags & O_APPEND))
-		return from.has_offset && !in->ops->seek ? -ESPIPE : -EINVAL;
+	if (!in->ops->seek) /* what is read and finds no room could not be given back */
+		return from.has_offset ? -ESPIPE : -EINVAL;
+	if (out->flags & O_APPEND)
+		return -EINVAL;
 	return copy_answer(req, 2, &from, copy_data(&from, &to, req->arg[3]));
 }
 
@@ -132,13 +134,13 @@ int64_t call_copy_file_range(struct request *req)
 		return r;
 	if (req->arg[5] != 0)
 		return -EINVAL;
-	if (!file_readable(in) || !file_writable(out) || (out->flags & O_APPEND))
-		return -EBADF;
 	if (!copy_regular(in) || !copy_regular(out)) {
 		const struct inode *a = file_inode(in), *b = file_inode(out);
 
 		return (a && a->type == S_IFDIR) || (b && b->type == S_IFDIR) ? -EISDIR : -EINVAL;
 	}
+	if (!file_readable(in) || !file_writable(out) || (out->flags & O_APPEND))
+		return -EBADF;
 	in_at = from.has_offset ? from.offset : in->position;
 	out_at = to.has_offset ? to.offset : out->position;
 	if (in_at > INT64_MAX - size || out_at > INT64_MAX - size)

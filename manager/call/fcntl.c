@@ -45,7 +45,7 @@ static bool works_on_path(int cmd)
 
 int64_t call_fcntl(struct request *req)
 {
-	AUTO_FILE f = request_file(req, 0);
+	AUTO_FILE f = request_file_any(req, 0);
 	uint32_t fd = (uint32_t)req->arg[0];
 	int cmd = request_int(req, 1);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int64_t set_user(struct request *req, enum cred_kind kind)
 {
@@ -139,4 +140,54 @@ int64_t call_prlimit64(struct request *req)
 	     mine->gid != its->gid || mine->gid != its->egid || mine->gid != its->sgid))
 		return -EPERM;
 	return change_limit(req, p, (uint32_t)req->arg[1], 2, 3);
+}
+
+/* ---- priority. */
+
+struct nice_request {
+	struct request *req;
+	int nice;
+	unsigned int found;
+	int result; /* the first error, or 0 */
+};
+
+static void nice_one(struct nice_request *n, struct process *p)
+{
+	const struct vfs_cred *mine = &n->req->process->cred;
+	int r = -EPERM;
+
+	n->found++;
+	if (mine->euid == 0 || mine->euid == p->cred.uid || mine->euid == p->cred.euid)
+		r = proc_host->set_nice(p, n->nice);
+	if (n->result == 0)
+		n->result = r;
+}
+
+static bool nice_means(const struct nice_request *n, const struct process *p)
+{
+	const struct process *self = n->req->process;
+	uint32_t who = (uint32_t)n->req->arg[1];
+
+	switch (request_int(n->req, 0)) {
+	case PRIO_PROCESS:
+		return who == 0 ? p == self : (uint32_t)p->pid == who;
+	case PRIO_PGRP:
+		return process_pgid(p) == (who == 0 ? process_pgid(self) : (int32_t)who);
+	default:
+		return p->cred.uid == (who == 0 ? self->cred.uid : who);
+	}
+}
+
+int64_t call_setpriority(struct request *req)
+{
+	struct nice_request n = { .req = req, .nice = request_int(req, 2) };
+
+	if (request_int(req, 0) < PRIO_PROCESS || request_int(req, 0) > PRIO_USER)
+		return -EINVAL;
+	n.nice = n.nice < -20 ? -20 : n.nice > 19 ? 19 : n.nice;
+	for (struct process *p = process_next(NULL); p; p = process_next(p)) {
+		if (p->state != PROCESS_ZOMBIE && nice_means(&n, p))
+			nice_one(&n, p);
+	}
+	return n.found > 0 ? n.result : -ESRCH;
 }

@@ -5,9 +5,45 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+/*
+ * RLIMIT_FSIZE: how much of `size` bytes may be written from `offset` on; nothing at all
+ * is -EFBIG and SIGXFSZ.
+ */
+static int64_t within_file_limit(const struct request *req, const struct file *f, uint64_t offset,
+				 uint64_t size)
+{
+	uint64_t limit = req->process->limit[RLIMIT_FSIZE].soft;
+	const struct inode *inode = file_inode(f);
+
+	if (limit == UINT64_MAX || size == 0 || !inode || inode->type != S_IFREG)
+		return (int64_t)size;
+	if (offset >= limit) {
+		proc_signal_caller(SIGXFSZ);
+		return -EFBIG;
+	}
+	return (int64_t)(size < limit - offset ? size : limit - offset);
+}
+
+/* Where a write goes: only looked up if somebody cares. */
+static int write_place(const struct request *req, struct file *f, uint64_t *offset) MAY_YIELD
+{
+	struct vfs_attr attr;
+	int r;
+
+	if (req->process->limit[RLIMIT_FSIZE].soft == UINT64_MAX || !(f->flags & O_APPEND))
+		return 0;
+	r = file_getattr(f, &attr);
+	if (r == 0)
+		*offset = attr.size;
+	return r;
+}
 
 int64_t call_read(struct request *req)
 {
@@ -24,13 +60,19 @@ int64_t call_read(struct request *req)
 int64_t call_write(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
+	uint64_t offset;
 	void *bytes;
-	int r;
+	int64_t r;
 
 	if (!f)
 		return -EBADF;
+	offset = f->position;
 	r = request_buffer(req, 1, req->arg[2], &bytes);
-	return r < 0 ? r : file_write(f, bytes, req->arg[2]);
+	if (r == 0)
+		r = write_place(req, f, &offset);
+	if (r == 0)
+		r = within_file_limit(req, f, offset, req->arg[2]);
+	return r < 0 ? r : file_write(f, bytes, (size_t)r);
 }
 
 int64_t call_pread64(struct request *req)
@@ -48,13 +90,18 @@ int64_t call_pread64(struct request *req)
 int64_t call_pwrite64(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
+	uint64_t offset = req->arg[3];
 	void *bytes;
-	int r;
+	int64_t r;
 
 	if (!f)
 		return -EBADF;
 	r = request_buffer(req, 1, req->arg[2], &bytes);
-	return r < 0 ? r : file_pwrite(f, bytes, req->arg[2], req->arg[3]);
+	if (r == 0)
+		r = write_place(req, f, &offset);
+	if (r == 0)
+		r = within_file_limit(req, f, offset, req->arg[2]);
+	return r < 0 ? r : file_pwrite(f, bytes, (size_t)r, req->arg[3]);
 }
 
 int64_t call_getdents64(struct request *req)
@@ -100,42 +147,54 @@ int64_t call_sync(struct request *req)
 
 int64_t call_syncfs(struct request *req)
 {
-	return fd_peek(req->process->fds, request_int(req, 0)) ? 0 : -EBADF;
+	AUTO_FILE f = request_file(req, 0);
+
+	return f ? 0 : -EBADF;
 }
 
-/* Advice about data that lies in memory already: only the descriptor is checked. */
-static int64_t advised(const struct request *req, int not_seekable)
-{
-	const struct file *f = fd_peek(req->process->fds, request_int(req, 0));
+/* ---- advice about data that lies in memory already: only the descriptor is checked. */
 
-	if (!f || (f->flags & O_PATH))
-		return -EBADF;
-	return f->ops->seek ? 0 : not_seekable;
+static uint32_t file_type(const struct file *f)
+{
+	const struct inode *inode = file_inode(f);
+
+	if (inode)
+		return inode->type;
+	return strcmp(f->ops->kind, "pipe") == 0 ? S_IFIFO : 0;
 }
 
 int64_t call_sync_file_range(struct request *req)
 {
 	const uint32_t known = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
 			       SYNC_FILE_RANGE_WAIT_AFTER;
+	AUTO_FILE f = request_file(req, 0);
 
+	if (!f)
+		return -EBADF;
 	if ((req->arg[3] & ~(uint64_t)known) || (int64_t)req->arg[1] < 0 ||
 	    (int64_t)req->arg[2] < 0)
 		return -EINVAL;
-	return advised(req, -ESPIPE);
+	return file_type(f) == S_IFREG || file_type(f) == S_IFDIR ? 0 : -ESPIPE;
 }
 
 int64_t call_fadvise64(struct request *req)
 {
-	int64_t r = advised(req, -ESPIPE);
+	AUTO_FILE f = request_file(req, 0);
 
-	if (r == 0 && ((uint32_t)req->arg[3] > POSIX_FADV_NOREUSE || (int64_t)req->arg[2] < 0))
-		return -EINVAL;
-	return r;
+	if (!f)
+		return -EBADF;
+	if (file_type(f) == S_IFIFO)
+		return -ESPIPE;
+	return (uint32_t)req->arg[3] > POSIX_FADV_NOREUSE || (int64_t)req->arg[2] < 0 ? -EINVAL : 0;
 }
 
 int64_t call_readahead(struct request *req)
 {
-	return advised(req, -EINVAL);
+	AUTO_FILE f = request_file(req, 0);
+
+	if (!f || !file_readable(f))
+		return -EBADF;
+	return file_type(f) == S_IFREG ? 0 : -EINVAL;
 }
 
 int64_t call_ftruncate(struct request *req)
@@ -143,10 +202,14 @@ int64_t call_ftruncate(struct request *req)
 	AUTO_FILE f = request_file(req, 0);
 	const struct inode *inode = f ? file_inode(f) : NULL;
 
-	if (!f || (f->flags & O_PATH))
+	if (!f)
 		return -EBADF;
 	if ((int64_t)req->arg[1] < 0 || !file_writable(f) || !inode || inode->type != S_IFREG)
 		return -EINVAL;
+	if (within_file_limit(req, f, 0, req->arg[1]) != (int64_t)req->arg[1]) {
+		proc_signal_caller(SIGXFSZ);
+		return -EFBIG;
+	}
 	return vfs_truncate(&req->process->cred, file_inode(f), req->arg[1], true);
 }
 
@@ -156,6 +219,8 @@ int64_t call_fallocate(struct request *req)
 
 	if (!f)
 		return -EBADF;
+	if (within_file_limit(req, f, req->arg[2], req->arg[3]) != (int64_t)req->arg[3])
+		return -EFBIG;
 	return file_fallocate(f, request_int(req, 1), req->arg[2], req->arg[3]);
 }
 
@@ -163,7 +228,7 @@ int64_t call_flock(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
 
-	if (!f || (f->flags & O_PATH))
+	if (!f)
 		return -EBADF;
 	return file_lock_flock(f, request_int(req, 1));
 }
@@ -177,7 +242,7 @@ int64_t call_close(struct request *req)
 
 int64_t call_dup(struct request *req)
 {
-	struct file *f = request_file(req, 0);
+	struct file *f = request_file_any(req, 0);
 
 	return f ? install_file(req, f, false) : -EBADF;
 }
@@ -189,7 +254,7 @@ static int64_t dup_to(struct request *req, bool cloexec)
 
 	if (to >= process_fd_limit(req->process))
 		return -EBADF;
-	f = request_file(req, 0);
+	f = request_file_any(req, 0);
 	if (!f)
 		return -EBADF;
 	return fd_replace(req->process->fds, f, to, cloexec, process_fd_limit(req->process));

@@ -216,12 +216,14 @@ static int64_t read_link(struct request *req, int32_t dir_fd, unsigned int path)
 		return -EINVAL;
 	if ((uint32_t)size > REQUEST_STRING_SIZE)
 		size = REQUEST_STRING_SIZE;
-	r = request_object(req, dir_fd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &object);
+	/* The empty path means a link held open (O_PATH | O_NOFOLLOW), and nothing else. */
+	r = request_object(req, dir_fd, path,
+			   AT_SYMLINK_NOFOLLOW | (dir_fd == AT_FDCWD ? 0 : AT_EMPTY_PATH), &object);
 	if (r < 0)
 		return r;
 	inode = call_object_inode(&object);
-	if (object.file && (!inode || inode->type != S_IFLNK || dir_fd == AT_FDCWD))
-		return -ENOENT; /* the empty path, and not of a link held open */
+	if (object.file && (!inode || inode->type != S_IFLNK))
+		return -ENOENT;
 	if (inode->type != S_IFLNK)
 		return -EINVAL;
 	r = vfs_readlink(inode, req->text[1], (size_t)size);
@@ -278,7 +280,7 @@ int64_t call_chdir(struct request *req)
 int64_t call_fchdir(struct request *req)
 {
 	struct process *p = req->process;
-	AUTO_FILE f = request_file(req, 0);
+	AUTO_FILE f = request_file_any(req, 0);
 	struct dentry *old;
 	int r;
 

@@ -34,7 +34,7 @@ int request_object(const struct request *req, int32_t dir_fd, unsigned int path,
 
 int request_object_fd(const struct request *req, unsigned int i, struct call_object *ret)
 {
-	*ret = (struct call_object){ .file = request_file(req, i) };
+	*ret = (struct call_object){ .file = request_file_any(req, i) };
 	return ret->file ? 0 : -EBADF;
 }
 

@@ -244,6 +244,8 @@ int64_t call_epoll_ctl(struct request *req)
 		return r;
 	if (!ep || !target)
 		return -EBADF;
+	if (!target->ops->poll)
+		return -EPERM;
 	return epoll_control(ep, op, request_int(req, 2), target, &event);
 }
 

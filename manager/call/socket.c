@@ -10,6 +10,7 @@
 
 #define ADDRESS_ROOM 128u /* behind a u32 size, in the forms that answer an address */
 #define TYPE_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
+#define TYPE_MASK 0xf
 
 /* The socket behind argument 0: *ret with a reference. 0, -EBADF, -ENOTSOCK. */
 static int request_socket(const struct request *req, struct file **ret)
@@ -65,8 +66,11 @@ int64_t call_socket(struct request *req)
 {
 	int type = request_int(req, 1);
 	struct file *f;
-	int r = socket_new(request_int(req, 0), type & ~TYPE_FLAGS, request_int(req, 2), &f);
+	int r;
 
+	if (type & ~(TYPE_MASK | TYPE_FLAGS))
+		return -EINVAL;
+	r = socket_new(request_int(req, 0), type & TYPE_MASK, request_int(req, 2), &f);
 	if (r < 0)
 		return r;
 	if (type & SOCK_NONBLOCK)
@@ -84,11 +88,13 @@ int64_t call_socketpair(struct request *req)
 	struct file *f[2];
 	int r;
 
+	if (type & ~(TYPE_MASK | TYPE_FLAGS))
+		return -EINVAL;
 	if (request_int(req, 0) != AF_UNIX)
 		return -EAFNOSUPPORT;
 	if (req->arg[2] != 0 && req->arg[2] != AF_UNIX)
 		return -EPROTONOSUPPORT;
-	r = socketpair_new(type & ~TYPE_FLAGS, type & SOCK_NONBLOCK ? O_NONBLOCK : 0, f);
+	r = socketpair_new(type & TYPE_MASK, type & SOCK_NONBLOCK ? O_NONBLOCK : 0, f);
 	return r < 0 ? r : install_pair(req, 3, f, type & SOCK_CLOEXEC);
 }
 

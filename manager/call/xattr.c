@@ -86,6 +86,9 @@ static int64_t list_xattr(struct request *req, enum xattr_by by) MAY_YIELD
 	void *bytes = NULL;
 	int r = xattr_begin(req, by, false, &object);
 
+	if (r == -EOPNOTSUPP && object.file)
+		return 0; /* it has no name, and so it has none */
+
 	if (r == 0)
 		r = request_buffer(req, 1, size, &bytes);
 	if (r < 0)

@@ -197,6 +197,11 @@ void area_entry_reset(struct client *c, uint32_t entry)
 	__atomic_store_n(&client_entry(c, entry)->state, SYSCALL_NONE, __ATOMIC_RELEASE);
 }
 
+bool area_entry_is_free(const struct client *c, uint32_t entry)
+{
+	return slot_state(client_entry(c, entry)) == SYSCALL_NONE;
+}
+
 int32_t area_thread_tid(const struct thread *t)
 {
 	return (int32_t)__atomic_load_n(&client_control(t->client)->tid[t->entry],

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -277,6 +278,30 @@ static bool signal_ignored(struct thread *t, int sig)
 	return ((status_mask(status, "SigIgn:") | status_mask(status, "SigBlk:")) & bit) != 0;
 }
 
+static int get_nice(struct process *p, int *ret)
+{
+	int nice;
+
+	errno = 0;
+	nice = getpriority(PRIO_PROCESS, (id_t)p->pid);
+	if (nice == -1 && errno != 0)
+		return -errno;
+	*ret = nice;
+	return 0;
+}
+
+/* Not even root inside takes processor time away from who runs us. */
+static int set_nice(struct process *p, int nice)
+{
+	int old = 0, r = get_nice(p, &old);
+
+	if (r < 0)
+		return r;
+	if (nice < old)
+		return -EACCES;
+	return setpriority(PRIO_PROCESS, (id_t)p->pid, nice) < 0 ? -errno : 0;
+}
+
 static void client_stop(struct client *c)
 {
 	c->served = false;
@@ -292,6 +317,7 @@ const struct proc_host host_process_ops = {
 	.signal_thread = send_to_thread,
 	.end_thread = end_thread,
 	.entry_reset = area_entry_reset,
+	.entry_is_free = area_entry_is_free,
 	.client_new = area_client_new,
 	.client_free = area_client_free,
 	.client_stop = client_stop,
@@ -299,6 +325,8 @@ const struct proc_host host_process_ops = {
 	.thread_tid = area_thread_tid,
 	.kill = kill_host,
 	.adopt = host_process_adopt,
+	.get_nice = get_nice,
+	.set_nice = set_nice,
 	.publish = area_publish,
 	.signal_ignored = signal_ignored,
 	.reap = reap_host,

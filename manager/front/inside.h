@@ -32,6 +32,7 @@ void area_client_free(struct client *c);
 int area_client_send(struct client *c, const int *fds, const uint32_t *slots, unsigned int count);
 void area_publish(struct process *p);
 void area_entry_reset(struct client *c, uint32_t entry);
+bool area_entry_is_free(const struct client *c, uint32_t entry);
 int32_t area_thread_tid(const struct thread *t);
 /* Make one area ahead, if there are few; true if it did. */
 bool area_prepare(void);

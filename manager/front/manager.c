@@ -30,8 +30,8 @@ static struct {
 	struct process_status status; /* of the first */
 	bool ended;		      /* the first has */
 	bool closing;
-	int start_error;  /* of the task that builds */
-	uint64_t signals; /* to forward: bit sig - 1; set by signal handlers */
+	int start_error;	/* of the task that builds */
+	uint64_t signals;	/* to forward: bit sig - 1; set by signal handlers */
 	uint64_t first_signals; /* for the first process; the same */
 } manager;
 

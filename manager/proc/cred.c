@@ -2,6 +2,7 @@
 #include "proc/inside.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -104,6 +105,13 @@ int cred_set_group(struct process *p, enum cred_kind kind, const uint32_t id[3])
 	return r;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 int cred_set_groups(struct process *p, const uint32_t *groups, uint32_t count)
 {
 	if (p->cred.euid != 0)
@@ -112,6 +120,7 @@ int cred_set_groups(struct process *p, const uint32_t *groups, uint32_t count)
 		return -EINVAL;
 	p->cred.group_count = count;
 	memcpy(p->cred.groups, groups, count * sizeof(*groups));
+	qsort(p->cred.groups, count, sizeof(*groups), by_number); /* as the kernel shows them */
 	return 0;
 }
 

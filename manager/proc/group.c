@@ -105,7 +105,7 @@ int process_setpgid(struct process *p, int32_t pid, int32_t pgid)
 	struct group *g;
 	int r;
 
-	if (pgid < 0)
+	if (pgid < 0 || (pgid == 0 && pid < 0))
 		return -EINVAL;
 	if (!target || (target != p && target->parent != p))
 		return -ESRCH;

@@ -67,6 +67,7 @@ struct client {
 	int peer;   /* the process's end, until it is sent; -1: none */
 	/* front/ marks what it must look at again: calls posted but not yet taken */
 	uint64_t pending[PROC_ENTRIES / 64];
+	uint64_t stale[PROC_ENTRIES / 64];   /* entries whose thread was ended by exec */
 	struct thread *thread[PROC_ENTRIES]; /* by entry; NULL: free */
 	uint32_t thread_count;
 	struct client_slot slot[PROC_SLOTS];
@@ -216,6 +217,8 @@ struct proc_host {
 	void (*end_thread)(struct thread *t);
 	/* The entry is given to a new thread: whatever its last one left there is gone. */
 	void (*entry_reset)(struct client *c, uint32_t entry);
+	bool (*entry_is_free)(const struct client *c,
+			      uint32_t entry); /* nothing is posted or replied there */
 	/* A new address space's area; its client starts unserved. */
 	int (*client_new)(struct client **ret);
 	void (*client_free)(struct client *c); /* the host process is dead, or never was */
@@ -227,6 +230,9 @@ struct proc_host {
 	void (*kill)(struct process *p); /* SIGKILL, now */
 	/* STARTING: its host process is `pid`, if that is a child of ours and nobody else's. 0 or -ECHILD. */
 	int (*adopt)(struct process *p, int32_t pid);
+	/* The host process's nice value; set only makes it nicer: -EACCES. */
+	int (*get_nice)(struct process *p, int *ret);
+	int (*set_nice)(struct process *p, int nice);
 	/* Tell the shim what getppid, getuid ... answer. */
 	void (*publish)(struct process *p);
 	/* Does the thread block or ignore the signal? */
@@ -354,6 +360,8 @@ MUST_USE int process_kill_thread(const struct signal_from *from, int32_t tgid, i
 void process_signal(struct process *p, int sig, int32_t code);
 /* SIGPIPE of the running call, for file_hooks. */
 void proc_sigpipe(void);
+/* The running call did what brings its own thread a signal: SIGXFSZ. */
+void proc_signal_caller(int sig);
 void group_signal(struct group *g, int sig, int32_t code);
 
 /* pidfd_open(2): a file that is readable once the process has ended. */

@@ -202,7 +202,7 @@ int process_kill_thread(const struct signal_from *from, int32_t tgid, int32_t ti
 	return proc_host->signal_thread(t, &info);
 }
 
-void proc_sigpipe(void)
+void proc_signal_caller(int sig)
 {
 	struct thread *t = thread_current();
 	const struct signal_from self = { .sender = t ? t->process : NULL, .code = SI_USER };
@@ -210,7 +210,12 @@ void proc_sigpipe(void)
 
 	if (!t || t->ended)
 		return;
-	info = info_from(&self, SIGPIPE);
+	info = info_from(&self, sig);
 	t->kick = true;
 	(void)proc_host->signal_thread(t, &info);
+}
+
+void proc_sigpipe(void)
+{
+	proc_signal_caller(SIGPIPE);
 }

@@ -48,6 +48,17 @@ struct thread *thread_current(void)
 	return NULL;
 }
 
+/*
+ * An entry is free for another thread once its last one has taken its last reply; one
+ * that was told to end takes nothing, and is gone before exec is over.
+ */
+static bool entry_usable(const struct client *c, uint32_t entry)
+{
+	if (c->thread[entry])
+		return false;
+	return (c->stale[entry / 64] >> (entry % 64) & 1) || proc_host->entry_is_free(c, entry);
+}
+
 int thread_new(struct process *p, int entry, struct thread **ret)
 {
 	struct client *c = p->client;
@@ -56,9 +67,9 @@ int thread_new(struct process *p, int entry, struct thread **ret)
 
 	if (!c || p->ending_threads)
 		return -EAGAIN;
-	while (entry < 0 && i < (int)PROC_ENTRIES && c->thread[i])
+	while (entry < 0 && i < (int)PROC_ENTRIES && !entry_usable(c, (uint32_t)i))
 		i++;
-	if (i >= (int)PROC_ENTRIES || c->thread[i])
+	if (i >= (int)PROC_ENTRIES || !entry_usable(c, (uint32_t)i))
 		return -EAGAIN;
 	t = calloc(1, sizeof(*t));
 	if (!t)
@@ -68,7 +79,9 @@ int thread_new(struct process *p, int entry, struct thread **ret)
 	t->entry = (uint32_t)i;
 	t->state = THREAD_IDLE;
 	list_push_back(&p->threads, &t->node);
-	proc_host->entry_reset(c, (uint32_t)i);
+	if (c->stale[i / 64] >> (i % 64) & 1)
+		proc_host->entry_reset(c, (uint32_t)i);
+	c->stale[i / 64] &= ~(UINT64_C(1) << (i % 64));
 	c->thread[i] = t;
 	c->thread_count++;
 	*ret = t;
@@ -81,6 +94,8 @@ static void thread_free(struct thread *t)
 
 	assert(t->client->thread[t->entry] == t);
 	t->client->thread[t->entry] = NULL;
+	if (t->told_to_end)
+		t->client->stale[t->entry / 64] |= UINT64_C(1) << (t->entry % 64);
 	t->client->thread_count--;
 	list_del(&t->node);
 	waitq_wake_all(&p->threads_wait);

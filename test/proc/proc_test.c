@@ -54,6 +54,13 @@ static void fake_entry_reset(struct client *c, uint32_t entry)
 	(void)entry;
 }
 
+static bool fake_entry_is_free(const struct client *c, uint32_t entry)
+{
+	(void)c;
+	(void)entry;
+	return true;
+}
+
 static int fake_client_new(struct client **ret)
 {
 	struct client *c = calloc(1, sizeof(*c));
@@ -111,6 +118,19 @@ static void fake_nothing(struct process *p)
 	(void)p;
 }
 
+static int fake_get_nice(struct process *p, int *ret)
+{
+	(void)p;
+	*ret = 0;
+	return 0;
+}
+
+static int fake_set_nice(struct process *p, int nice)
+{
+	note("%d is nice %d\n", p->pid, nice);
+	return 0;
+}
+
 static bool fake_ignored(struct thread *t, int sig)
 {
 	(void)t;
@@ -129,6 +149,7 @@ static const struct proc_host fake_host = {
 	.signal_thread = fake_signal_thread,
 	.end_thread = fake_end_thread,
 	.entry_reset = fake_entry_reset,
+	.entry_is_free = fake_entry_is_free,
 	.client_new = fake_client_new,
 	.client_free = fake_client_free,
 	.client_stop = fake_client_stop,
@@ -136,6 +157,8 @@ static const struct proc_host fake_host = {
 	.thread_tid = fake_tid,
 	.kill = fake_kill,
 	.adopt = fake_adopt,
+	.get_nice = fake_get_nice,
+	.set_nice = fake_set_nice,
 	.publish = fake_nothing,
 	.signal_ignored = fake_ignored,
 	.reap = fake_reap,
