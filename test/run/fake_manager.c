@@ -251,8 +251,9 @@ static void serve(struct fake_client *c, unsigned int entry, const struct slot_c
 		new_thread(c, entry);
 		return;
 	case SYS_exit:
+		/* Nobody waits: the entry is free. */
+		__atomic_store_n(&entry_of(c, entry)->state, SYSCALL_NONE, __ATOMIC_RELEASE);
 		c->threads &= ~(UINT64_C(1) << entry);
-		reply(c, entry, 0, 0);
 		return;
 	case SYS_exit_group:
 		exit_group_called(c, entry, call->arg[1]);
