@@ -287,10 +287,6 @@ static void look(struct fake_client *c)
 	uint64_t cancel = area_take_cancel(&control->hint, 0);
 	uint64_t posted = area_take_posted(&control->hint, 0);
 
-	if ((cancel & 1) && c->waiting && c->call.num == SYS_read) {
-		c->waiting = false;
-		reply(c, 0, -512 /* ERESTARTSYS */, 0);
-	}
 	if (c->waiting && c->call.num == SYS_wait4)
 		try_wait(c);
 	for (; posted; posted &= posted - 1) {
@@ -299,6 +295,11 @@ static void look(struct fake_client *c)
 
 		if (slot_claim(entry_of(c, entry), &call) == 0)
 			serve(c, entry, &call);
+	}
+	/* After the posts: a cancel belongs to a call that was posted before it. */
+	if ((cancel & 1) && c->waiting && c->call.num == SYS_read) {
+		c->waiting = false;
+		reply(c, 0, -512 /* ERESTARTSYS */, 0);
 	}
 }
 
