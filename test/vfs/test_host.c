@@ -125,6 +125,28 @@ VFS_TEST(known_names_and_missing_ones_cost_no_call)
 	CHECK_INT(io_calls(), calls + 1); /* the read; the file was still open */
 }
 
+VFS_TEST(a_forgotten_directory_is_read_again)
+{
+	int fd = open(host_folder(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct inode *root;
+	struct dentry *d;
+
+	CHECK(fd >= 0);
+	host_mkdir("d");
+	host_file("d/f", "text");
+	host_file("d/g", "text");
+	CHECK_INT(host_fs_new(fd, &root), 0);
+	use_root(root);
+	for (int i = 0; i < 3; i++) {
+		CHECK_STR(names_of("/", 1), "d ");
+		CHECK_STR(names_of("/d", 1), "f g ");
+		names_forget(host_of(dentry_inode(view.root)));
+		CHECK_INT(vfs_walk(&view, NULL, "/d", 0, &d), 0);
+		names_forget(host_of(dentry_inode(d)));
+		dentry_put(d);
+	}
+}
+
 VFS_TEST(few_descriptors_are_held)
 {
 	enum { FILES = 2 * HOST_FDS_MAX };
@@ -273,6 +295,7 @@ static const struct test tests[] = {
 	TEST(the_tree_of_the_host_is_seen_as_it_is),
 	TEST(nothing_can_be_changed),
 	TEST(known_names_and_missing_ones_cost_no_call),
+	TEST(a_forgotten_directory_is_read_again),
 	TEST(few_descriptors_are_held),
 	TEST(a_tree_deeper_than_a_path_is_reached),
 	TEST(a_mapping_is_the_file_of_the_host),

@@ -170,19 +170,10 @@ void fds_done(struct host_inode *h)
 	h->fd_users--;
 }
 
-int fds_open_listing(struct host_inode *dir)
+int fds_open_listing(struct host_inode *dir, int fd)
 {
-	int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
-	int fd = fds_use(dir);
-	int listing;
+	int flags = O_RDONLY | O_DIRECTORY;
+	int listing = io_open(fd, ".", owned(dir) ? flags | O_NOATIME : flags);
 
-	if (fd < 0)
-		return fd;
-	if (owned(dir))
-		flags |= O_NOATIME;
-	listing = io_open(fd, ".", flags);
-	if (listing == -EPERM)
-		listing = io_open(fd, ".", flags & ~O_NOATIME);
-	fds_done(dir);
-	return listing;
+	return listing == -EPERM ? io_open(fd, ".", flags) : listing;
 }

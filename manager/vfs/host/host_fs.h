@@ -114,8 +114,8 @@ static inline bool host_quick(const struct host_inode *h)
 /* ---- fds.c: a descriptor of the inode, opened if need be, kept until fds_done(). */
 MUST_USE int fds_use(struct host_inode *h) MAY_YIELD; /* the descriptor, or -errno */
 void fds_done(struct host_inode *h);
-/* The directory is opened for reading apart: a listing has a position of its own. */
-MUST_USE int fds_open_listing(struct host_inode *dir) MAY_YIELD;
+/* Where `fd`, the directory's, cannot be listed (O_PATH): another that can. */
+MUST_USE int fds_open_listing(struct host_inode *dir, int fd) MAY_YIELD;
 void fds_forget(struct host_inode *h); /* close */
 
 /* ---- names.c */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LISTING_SIZE (32u * 1024u)	      /* one getdents64 */
 #define NAMES_COUNT_MAX (64u * 1024u * 1024u) /* of one directory; ENOMEM beyond */
@@ -145,6 +146,27 @@ static int read_listing(struct host_names *n, int fd, bool quick, char *buf) MAY
 	}
 }
 
+/* From the start: the names may have been read, and forgotten, before. */
+static int list(struct host_inode *dir, struct host_names *n, char *buf) MAY_YIELD
+{
+	int fd = fds_use(dir);
+	int64_t r = fd;
+
+	if (fd < 0)
+		return fd;
+	r = io_seek(fd, 0, SEEK_SET);
+	if (r == 0)
+		r = read_listing(n, fd, host_quick(dir), buf);
+	if (r == -EBADF) { /* opened with O_PATH: by our caller, or because it may not be read */
+		int listing = fds_open_listing(dir, fd);
+
+		r = listing < 0 ? listing : read_listing(n, listing, host_quick(dir), buf);
+		io_close(listing); /* an error is fine */
+	}
+	fds_done(dir);
+	return (int)r;
+}
+
 /* dir->loading is held. */
 static int load(struct host_inode *dir, struct host_names **ret) MAY_YIELD
 {
@@ -152,13 +174,8 @@ static int load(struct host_inode *dir, struct host_names **ret) MAY_YIELD
 	char *buf = malloc(LISTING_SIZE);
 	int r = n && buf ? 0 : -ENOMEM;
 
-	if (r == 0 && !(dir->flags & HOST_HIDDEN)) {
-		int fd = fds_open_listing(dir);
-
-		r = fd < 0 ? fd : read_listing(n, fd, host_quick(dir), buf);
-		if (fd >= 0)
-			io_close(fd);
-	}
+	if (r == 0 && !(dir->flags & HOST_HIDDEN))
+		r = list(dir, n, buf);
 	if (r == 0)
 		r = make_index(n);
 	free(buf);

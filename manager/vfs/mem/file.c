@@ -246,7 +246,10 @@ int mem_map(struct inode *inode, bool for_write, struct vfs_mapping *ret)
 		if (r < 0)
 			return r;
 	}
-	ret->host_fd = for_write ? m->file.map->fd : m->file.map->read_fd;
+	r = for_write ? m->file.map->fd : map_read_fd(m->file.map);
+	if (r < 0)
+		return r;
+	ret->host_fd = r;
 	ret->writable = for_write;
 	ret->version = m->file.map->version;
 	ret->file_size = m->size;

@@ -47,17 +47,16 @@ void map_free(struct mem_fs *fs, struct mem_map *map)
 	map_count--;
 }
 
-static int open_files(struct mem_map *map)
+int map_read_fd(struct mem_map *map)
 {
 	char path[32];
 
-	map->fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (map->fd < 0)
-		return -errno;
+	if (map->read_fd >= 0)
+		return map->read_fd;
 	/* A second open, not a dup: a descriptor that may only read. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", map->fd);
 	map->read_fd = open(path, O_RDONLY | O_CLOEXEC);
-	return map->read_fd < 0 ? -errno : 0;
+	return map->read_fd < 0 ? -errno : map->read_fd;
 }
 
 /* The charge follows what the host says is allocated; clients make pages too. */
@@ -129,7 +128,8 @@ int map_new(struct mem_inode *m)
 	map->fd = -1;
 	map->read_fd = -1;
 	map->version = ++last_version << 1 | 1; /* odd: never a host file's */
-	r = open_files(map);
+	map->fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	r = map->fd < 0 ? -errno : 0;
 	if (r == 0)
 		r = copy_pages(map, &m->file.pages);
 	if (r == 0 && map->file_size < size) {

@@ -53,7 +53,7 @@ uint64_t pool_pages(void); /* census */
 /* ---- map.c: a file whose bytes are in a memfd, because a client maps it. */
 struct mem_map {
 	int fd;	     /* sealed against shrinking: what is mapped stays mapped */
-	int read_fd; /* the same file, opened for reading only */
+	int read_fd; /* the same file, opened for reading only; -1: not yet */
 	char *base;  /* our mapping: [0, mapped) */
 	uint64_t mapped;
 	uint64_t file_size; /* of the memfd: never less than ours */
@@ -65,6 +65,7 @@ struct mem_map {
 struct mem_inode;
 MUST_USE int map_new(struct mem_inode *m);
 void map_free(struct mem_fs *fs, struct mem_map *map);
+int map_read_fd(struct mem_map *map); /* or -errno */
 ssize_t map_read(struct mem_map *map, void *buf, size_t size, uint64_t offset);
 ssize_t map_write(struct mem_fs *fs, struct mem_map *map, const void *buf, size_t size,
 		  uint64_t offset);
