@@ -32,6 +32,7 @@ struct request {
 	uint64_t arg[6];       /* copied once */
 	unsigned char *bounce; /* RUN_BOUNCE_SIZE bytes; hostile */
 	uint32_t reply_flags;  /* RUN_REPLY_* */
+	bool no_reply;	       /* the thread has ended: its entry is ours */
 	/* Room for two strings: a task's stack has none. REQUEST_STRING_SIZE bytes each. */
 	char *text[2];
 };

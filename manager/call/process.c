@@ -126,7 +126,8 @@ int64_t call_run_thread_failed(struct request *req)
 
 int64_t call_exit(struct request *req)
 {
-	thread_end(req->thread); /* freed when the reply is out */
+	thread_end(req->thread); /* freed when this call is over */
+	req->no_reply = true;
 	return 0;
 }
 

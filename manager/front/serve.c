@@ -58,6 +58,10 @@ static void complete(struct thread *t, const struct request *req, int64_t ret)
 	struct syscall_info *entry = client_entry(t->client, t->entry);
 	bool must_wake;
 
+	if (req->no_reply) {
+		area_entry_reset(t->client, t->entry);
+		return;
+	}
 	if (slot_complete(entry, ret, req->reply_flags, &must_wake) < 0) {
 		host_process_damage(t->client, "changed an entry that was being served");
 		return;
