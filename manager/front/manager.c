@@ -19,7 +19,8 @@
 #define SERVERS_MAX_DEFAULT 4096u
 #define SPIN_DEFAULT_NS 30000u
 #define SWEEP_NS UINT64_C(1000000000)
-#define CLOSE_STEP_NS UINT64_C(5000000)
+#define CLOSE_STEP_NS UINT64_C(50000) /* the first look; each next one waits twice as long */
+#define CLOSE_STEP_MAX_NS UINT64_C(5000000)
 #define FIRST_FDS 3
 
 static struct {
@@ -354,12 +355,16 @@ void manager_signal_first(int sig)
 /* The first program has ended: the rest goes too, then the manager's own tasks. */
 static void closer(void *arg) MAY_YIELD
 {
+	uint64_t step_ns = CLOSE_STEP_NS;
+
 	(void)arg;
 	while (process_count() > 0) {
 		host_process_kill_all();
 		/* Nobody cancels this task. */
-		if (task_sleep_until(clock_now_ns() + CLOSE_STEP_NS) == 0)
+		if (task_sleep_until(clock_now_ns() + step_ns) == 0)
 			host_process_sweep();
+		if (step_ns < CLOSE_STEP_MAX_NS)
+			step_ns *= 2;
 	}
 	manager.closing = true;
 	task_cancel(manager.sweeper);
