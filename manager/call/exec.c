@@ -164,7 +164,7 @@ static int commit(struct request *req, const struct exec *e, const struct exec_t
 static int copy_text(const struct request *req, const struct exec *e, struct exec_text *ret)
 {
 	uint64_t environ_size = req->arg[5] >> 32;
-	void *words, *variables;
+	void *words = NULL, *variables = NULL;
 	size_t skip = 0, size;
 	int r = request_at(req, req->arg[3], req->arg[4], &words);
 

@@ -302,7 +302,7 @@ static bool may_be_opcode(const struct led *led, size_t at)
 	return stub_instruction_begins(led->text, led->size, at - 1) != STUB_BEGINS_NO;
 }
 
-/* What can be read as an instruction at text[from] leads to text[target], if that is in the text. */
+/* What can be read as an instruction at text[from] leads to text[target], if there is one. */
 static void note_target(const struct led *led, size_t from, uint64_t target)
 {
 	struct stub_site *site = site_led_to(led, target);

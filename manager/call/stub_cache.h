@@ -62,8 +62,8 @@ void stub_text_put(struct stub_text *text); /* NULL is fine */
 void stub_cache_written(struct inode *inode) MAY_YIELD;
 
 struct stub_cache_options {
-	uint32_t
-		uses; /* before a copy is made: 1 is the second use, 0 the first, UINT32_MAX never */
+	/* Before a copy is made. 1: at the second use; 0: at the first; UINT32_MAX: never. */
+	uint32_t uses;
 	uint64_t bytes;
 };
 void stub_cache_set(const struct stub_cache_options *options);

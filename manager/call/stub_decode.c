@@ -60,7 +60,7 @@ static const struct {
 	['B'] = { true, true, 1 },
 };
 
-/* Prefixes, opcode, ModRM, SIB and operands, if all are as long as can be: what may be looked at. */
+/* What may be looked at: prefixes, opcode, ModRM, SIB, operands, all as long as can be. */
 #define LOOKED_AT 32u
 
 struct cursor {

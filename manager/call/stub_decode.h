@@ -12,7 +12,7 @@
 
 #define STUB_INSTRUCTION_MAX 15u
 
-/* Bytes of the instruction at `code`, of which `size` bytes may be looked at. 0: none that is valid. */
+/* Bytes of the instruction at `code`; `size` bytes may be looked at. 0: none that is valid. */
 unsigned int stub_instruction_length(const uint8_t *code, size_t size);
 
 /*

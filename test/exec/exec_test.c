@@ -50,6 +50,12 @@ static void do_nothing_process(struct process *p)
 	(void)p;
 }
 
+static bool is_free_entry(const struct client *c, uint32_t entry)
+{
+	(void)c, (void)entry;
+	return true;
+}
+
 static int new_client(struct client **ret)
 {
 	struct client *c = calloc(1, sizeof(*c));
@@ -115,6 +121,7 @@ static const struct proc_host host = {
 	.signal_thread = no_signal_thread,
 	.end_thread = do_nothing_thread,
 	.entry_reset = do_nothing_entry,
+	.entry_is_free = is_free_entry,
 	.client_new = new_client,
 	.client_free = free_client,
 	.client_stop = do_nothing_client,

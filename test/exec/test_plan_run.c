@@ -115,7 +115,7 @@ EXEC_TEST(a_static_program_runs_by_its_stubs)
 {
 	char *const echo[] = { (char[]){ "busybox" }, (char[]){ "echo" }, (char[]){ "hello" },
 			       NULL };
-	/* Built-in words only: for others the shell would run /proc/self/exe, which is this test. */
+	/* Built-in words only: for others the shell runs /proc/self/exe, which is this test. */
 	char *const shell[] = { (char[]){ "busybox" }, (char[]){ "sh" }, (char[]){ "-c" },
 				(char[]){ "echo one | { read x; echo got $x; }; for i in 1 2 3;"
 					  "do (exit $i); echo $?; done; trap 'echo trapped' USR1;"

@@ -24,7 +24,7 @@
 
 static uint8_t text[TEXT_SIZE];
 
-/* mov %rsp,%rbp three bytes long, all over; then the bytes in question at MARGIN (a multiple of 3 plus 1). */
+/* mov %rsp,%rbp, three bytes, all over; then the bytes in question, at MARGIN (a beginning). */
 static void text_make(const uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < TEXT_SIZE; i++)
@@ -425,7 +425,7 @@ static void mark(uint8_t *places, const struct file_text *t, uint64_t vaddr)
 		places[vaddr - t->vaddr] = 1;
 }
 
-/* By the words of an instruction: is eax, or a part of it, its only or last operand, or hidden in it? */
+/* By an instruction's words: is eax, or a part of it, its last operand, or hidden in it? */
 static bool changes_eax(const char *words)
 {
 	static const char *const names[] = { "%rax", "%eax", "%ax", "%al", "%ah" };
@@ -449,7 +449,7 @@ static bool changes_eax(const char *words)
 	return false;
 }
 
-/* Lines like "   d5540:\tb8 73 00 00 00 \tmov    $0x73,%eax" and "...\tja     f6450 <name+0x90>". */
+/* Lines like "   d5540:\tb8 73 00 00 00 \tmov    $0x73,%eax" and "...\tja     f6450 <name>". */
 static void take_line(struct file_text *t, const char *line)
 {
 	char *rest;
@@ -535,7 +535,7 @@ static void check_way_back(uint64_t at, const uint8_t *stub, const struct stub_s
 	}
 }
 
-/* Each stub comes back to where the program would have gone on, and nowhere is anything else changed. */
+/* Each stub comes back to where the program would have gone on; nothing else is changed. */
 static void check_patch(const struct file_text *t, const struct stub_sites *sites)
 {
 	uint64_t distance = (t->size + 4095) & ~4095ull;
@@ -586,7 +586,8 @@ static void check_file(const char *path)
 	}
 	if (sites.count)
 		check_patch(&t, &sites);
-	printf("# %s: %u by number, %u by check; left: %u by number, %u by doubt, %u by form; %lld us\n",
+	printf("# %s: %u by number, %u by check; left: %u by number, %u by doubt, "
+	       "%u by form; %lld us\n",
 	       path, number, sites.count - number, sites.by_number, sites.by_doubt, sites.by_form,
 	       (long long)(after.tv_sec - before.tv_sec) * 1000000 +
 		       (after.tv_nsec - before.tv_nsec) / 1000);

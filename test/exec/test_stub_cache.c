@@ -123,7 +123,7 @@ VFS_TEST(a_copy_is_made_once)
 	file_ends();
 }
 
-/* Every read of a build, one after the other, brings the event; `then`: is there a copy in the end? */
+/* Each read of a build in turn brings the event. `then`: is there a copy in the end? */
 static void try_each_read(const struct slow_file *event, bool at_once, bool then) MAY_YIELD
 {
 	unsigned int reads;
