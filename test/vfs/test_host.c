@@ -219,6 +219,22 @@ VFS_TEST(a_tree_deeper_than_a_path_is_reached)
 	dentry_put(d);
 }
 
+VFS_TEST(a_file_that_was_replaced_is_not_taken_for_the_old_one)
+{
+	struct vfs_attr a;
+	struct dentry *d;
+	char text[8];
+
+	host_file("f", "old");
+	host_file("g", "new one");
+	use_host(host_folder());
+	CHECK_INT(do_stat("f", &a), 0);
+	CHECK_INT(rename(in("g"), in("f")), 0);
+	CHECK_INT(do_open("f", O_RDONLY, 0, &d), 0);
+	CHECK_INT(vfs_read(dentry_inode(d), text, sizeof(text), 0), -ESTALE);
+	dentry_put(d);
+}
+
 VFS_TEST(a_mapping_is_the_file_of_the_host)
 {
 	struct vfs_mapping m, other;
@@ -298,6 +314,7 @@ static const struct test tests[] = {
 	TEST(a_forgotten_directory_is_read_again),
 	TEST(few_descriptors_are_held),
 	TEST(a_tree_deeper_than_a_path_is_reached),
+	TEST(a_file_that_was_replaced_is_not_taken_for_the_old_one),
 	TEST(a_mapping_is_the_file_of_the_host),
 	TEST(proc_and_dev_of_the_host_are_not_shown_and_sys_is_read_to_its_end),
 	TEST(a_directory_that_may_not_be_listed_can_be_searched),

@@ -7,6 +7,7 @@
 
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/xattr.h>
 
 #define PAGE 4096u
@@ -166,6 +167,33 @@ VFS_TEST(a_mapping_and_reads_and_writes_see_each_other)
 	CHECK_INT(vfs_map(f, false, &again), 0);
 	CHECK(again.version == m.version && !again.writable);
 	munmap(shared, 2 * PAGE);
+	dentry_put(d);
+}
+
+VFS_TEST(only_so_many_files_are_mapped_at_a_time)
+{
+	struct rlimit limit;
+	struct vfs_mapping m;
+	struct dentry *d;
+	char name[32];
+	unsigned int count = 0;
+	int r;
+
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < 2 * MEM_MAPS_MAX)
+		SKIP("only %llu descriptors are allowed", (unsigned long long)limit.rlim_max);
+	limit.rlim_cur = limit.rlim_max;
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	use_mem(0);
+	do {
+		snprintf(name, sizeof(name), "f%u", count);
+		r = vfs_map(open_file(name, &d), true, &m);
+		dentry_put(d);
+	} while (r == 0 && ++count <= MEM_MAPS_MAX);
+	CHECK_INT(r, -ENFILE);
+	CHECK_INT(count, MEM_MAPS_MAX);
+	CHECK_INT(do_unlink("f7"), 0);
+	CHECK_INT(vfs_map(open_file(name, &d), true, &m), 0);
 	dentry_put(d);
 }
 
@@ -528,6 +556,7 @@ static const struct test tests[] = {
 	TEST(what_was_cut_off_is_zero_when_the_file_grows_again),
 	TEST(holes_are_punched_with_and_without_a_mapping),
 	TEST(a_mapping_and_reads_and_writes_see_each_other),
+	TEST(only_so_many_files_are_mapped_at_a_time),
 	TEST(a_client_can_do_no_harm_with_what_it_maps),
 	TEST(a_file_is_the_array_of_bytes_that_was_written),
 	TEST(a_full_file_system_says_so_and_recovers),

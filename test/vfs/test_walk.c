@@ -236,6 +236,28 @@ VFS_TEST(mounts_hide_and_are_crossed_both_ways)
 	CHECK_INT(vfs_mount_list(2, &info), -ENOENT);
 }
 
+VFS_TEST(there_are_only_so_many_mounts)
+{
+	static struct vfs_mount_info info;
+	struct inode *root;
+	struct dentry *d;
+	unsigned int count = 1;
+	int r;
+
+	use_mem(0);
+	CHECK_INT(do_mkdir("m"), 0);
+	CHECK_INT(vfs_walk(&view, NULL, "m", 0, &d), 0);
+	do {
+		CHECK_INT(mem_fs_new("tmpfs", 0, 0755, &root), 0);
+		r = vfs_mount(d, root, "many");
+	} while (r == 0 && ++count < 1000);
+	CHECK_INT(r, -ENOSPC);
+	CHECK_INT(count, 64);
+	CHECK_INT(vfs_mount_list(count - 1, &info), 0);
+	CHECK_STR(info.path, "/m");
+	dentry_put(d);
+}
+
 VFS_TEST(the_path_of_a_removed_name_says_so)
 {
 	struct dentry *d;
@@ -343,6 +365,7 @@ static const struct test tests[] = {
 	TEST(searching_needs_permission_on_every_directory),
 	TEST(a_group_decides_before_others_do),
 	TEST(mounts_hide_and_are_crossed_both_ways),
+	TEST(there_are_only_so_many_mounts),
 	TEST(the_path_of_a_removed_name_says_so),
 	TEST(a_removed_directory_takes_no_names),
 	TEST(a_known_name_is_not_asked_for_again),

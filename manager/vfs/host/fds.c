@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 static void touch(struct host_fs *fs, struct host_inode *h)
 {
@@ -59,6 +60,15 @@ static int open_flags(const struct host_inode *h)
 	return flags;
 }
 
+/* Is what was opened still the file whose attributes we show? */
+static bool is_same(const struct host_inode *h, int fd)
+{
+	struct statx st;
+
+	return io_statx_fd(fd, &st) == 0 && st.stx_ino == h->attr.ino &&
+	       makedev(st.stx_dev_major, st.stx_dev_minor) == h->attr.dev;
+}
+
 static int open_at(const struct host_inode *h, int dir_fd, const char *path) MAY_YIELD
 {
 	int flags = open_flags(h);
@@ -69,6 +79,10 @@ static int open_at(const struct host_inode *h, int dir_fd, const char *path) MAY
 	/* A directory that may be searched but not read is still good to stand on. */
 	if (fd == -EACCES && S_ISDIR(h->inode.type))
 		fd = io_open(dir_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	if (fd >= 0 && S_ISREG(h->inode.type) && !is_same(h, fd)) {
+		io_close(fd);
+		return -ESTALE;
+	}
 	return fd;
 }
 

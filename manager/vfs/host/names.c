@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LISTING_SIZE (32u * 1024u)	      /* one getdents64 */
+#define LISTING_SIZE (32u * 1024u) /* one getdents64 */
+#define TURNS_AT_ONCE 16u
 #define NAMES_COUNT_MAX (64u * 1024u * 1024u) /* of one directory; ENOMEM beyond */
 
 struct raw_dirent { /* getdents64(2) */
@@ -130,7 +131,7 @@ const struct host_name *names_find(const struct host_names *n, const char *name,
 
 static int read_listing(struct host_names *n, int fd, bool quick, char *buf) MAY_YIELD
 {
-	for (;;) {
+	for (unsigned int turn = 1;; turn++) {
 		ssize_t got = io_getdents(fd, quick, buf, LISTING_SIZE);
 
 		if (got <= 0)
@@ -143,6 +144,8 @@ static int read_listing(struct host_names *n, int fd, bool quick, char *buf) MAY
 				return r;
 			at += raw->size;
 		}
+		if (turn % TURNS_AT_ONCE == 0) /* a huge directory is not everybody's business */
+			task_yield();
 	}
 }
 
