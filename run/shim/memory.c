@@ -116,8 +116,8 @@ static int64_t map_file(struct shim_thread *t, const uint64_t arg[6])
 		return r;
 	/* No room for the stubs: the same place without them. */
 	{
-		uint64_t again[6] = { (uint64_t)r,	    arg[1], arg[2],
-				      arg[3] | K_MAP_FIXED, arg[4], arg[5] };
+		uint64_t flags = (arg[3] & ~(uint64_t)K_MAP_FIXED_NOREPLACE) | K_MAP_FIXED;
+		uint64_t again[6] = { (uint64_t)r, arg[1], arg[2], flags, arg[4], arg[5] };
 		int64_t asked = ask(t, again, true, &m);
 
 		return asked < 0 ? asked : map_as_told(p, again, &m);

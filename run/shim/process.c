@@ -232,6 +232,19 @@ void shim_thread_begin(struct shim_thread *t)
 	gate_load(&t->start);
 }
 
+/*
+ * The parent may send the thread a signal before the thread's first instruction: the
+ * manager must know it by then. If it has come and gone already, its number does harm
+ * only to a signal for the entry's next thread, until that one begins.
+ */
+static void publish_thread(unsigned int entry, uint32_t tid)
+{
+	uint32_t none = 0;
+
+	(void)__atomic_compare_exchange_n(&shim_control()->tid[entry], &none, tid, false,
+					  __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 static int64_t new_thread(struct shim_thread *t, const struct k_ucontext *uc, uint64_t flags)
 {
 	const struct k_mcontext *m = &uc->mcontext;
@@ -259,6 +272,8 @@ static int64_t new_thread(struct shim_thread *t, const struct k_ucontext *uc, ui
 	__atomic_fetch_add(&shim_process()->threads, 1, __ATOMIC_RELAXED);
 	mask = shim_block_all();
 	r = gate_clone_thread(flags, child->stack_top, m->rdx, m->r10, m->r8, child);
+	if (r > 0)
+		publish_thread((unsigned int)index, (uint32_t)r);
 	if (!t->deferred)
 		shim_set_mask(mask);
 	if (r < 0) {

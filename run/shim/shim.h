@@ -22,6 +22,7 @@
 #include "slot/slot.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #define SIGNAL_COUNT 65
 #define ERESTARTSYS 512	   /* restart if the handler says SA_RESTART */
@@ -249,8 +250,7 @@ int64_t shim_mask_begin(struct shim_thread *t, uint64_t address, uint64_t size,
 void shim_mask_end(struct shim_thread *t, const struct shim_mask *m);
 
 /* ---- bytes.c */
-void *memcpy(void *to, const void *from, size_t size);
-void *memset(void *to, int byte, size_t size);
+/* memcpy and memset, too: declared by <string.h>, ours by definition. */
 size_t shim_length(const char *s);
 
 #endif /* RUN_SHIM_SHIM_H */

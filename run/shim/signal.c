@@ -18,6 +18,7 @@
  *   the last steps of a call         sent back to the test for a deferred signal
  *   entry.S stub_window_jump         the program's state is whole: delivered there
  */
+#include "hascall/run_stub.h"
 #include "run/shim/shim.h"
 
 #include <errno.h>
@@ -267,6 +268,26 @@ static void defer(struct shim_thread *t, const struct k_siginfo *info, struct k_
 }
 
 /*
+ * The program's state behind a call by a stub: show it in the program's own code, which
+ * unwinders know. `again`: the call is to be made once more.
+ */
+static void leave_stub(struct k_mcontext *m, bool again)
+{
+	unsigned char bytes[RUN_STUB_BACK_SIZE];
+	struct run_stub_site site;
+
+	if (copy_user(bytes, (const void *)m->rip, sizeof(bytes)) ||
+	    !run_stub_site(bytes, m->rip, &site)) {
+		if (again)
+			m->rip -= RUN_STUB_RESTART;
+		return;
+	}
+	if (!again)
+		m->eflags = run_stub_flags(&site, m->rax, m->eflags);
+	m->rip = again ? site.again : site.end;
+}
+
+/*
  * The state in `uc` is about to be resumed. If it is the program's and a signal was
  * deferred during the call that ends here, enter its handler instead.
  */
@@ -276,17 +297,21 @@ void shim_boundary(struct k_ucontext *uc)
 	struct k_mcontext *m = &uc->mcontext;
 	int sig = t->deferred_info.signo;
 	uint64_t flags;
+	bool again;
 
 	if (in_shim(m->rip))
 		return; /* the handler that deferred it returns into the call */
 	flags = shim_process()->action[sig].flags;
-	if (m->rax == (uint64_t)-ERESTARTNOINTR ||
-	    (m->rax == (uint64_t)-ERESTARTSYS && (flags & SA_RESTART))) {
-		m->rip -= t->by_stub ? RUN_STUB_RESTART : 2u;
+	again = m->rax == (uint64_t)-ERESTARTNOINTR ||
+		(m->rax == (uint64_t)-ERESTARTSYS && (flags & SA_RESTART));
+	if (again)
 		m->rax = t->call_nr;
-	} else if (m->rax == (uint64_t)-ERESTARTSYS) {
+	else if (m->rax == (uint64_t)-ERESTARTSYS)
 		m->rax = (uint64_t)-EINTR;
-	}
+	if (t->by_stub)
+		leave_stub(m, again);
+	else if (again)
+		m->rip -= 2; /* the system call's own length */
 	t->deferred = 0;
 	deliver(t, sig, &t->deferred_info, uc);
 }
@@ -308,6 +333,7 @@ void shim_on_signal(int sig, struct k_siginfo *info, struct k_ucontext *uc)
 	}
 	if (rip == (uint64_t)stub_window_jump) {
 		uc->mcontext.rip = uc->mcontext.rcx;
+		leave_stub(&uc->mcontext, false);
 		deliver(t, sig, info, uc);
 		return;
 	}
