@@ -6,10 +6,12 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,12 +63,41 @@ static _Noreturn void be_program(const struct manager_launch *l, int (*program)(
 	exit_inside(program());
 }
 
+/* What the programs find below their changes: next to nothing, and nothing of this machine. */
+static const char *const root_dirs[] = { "tmp", "etc" };
+
+static void make_root(char *path)
+{
+	int fd;
+
+	CHECK(mkdtemp(path) != NULL);
+	CHECK_INT(chmod(path, 0755), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	for (unsigned int i = 0; i < ARRAY_COUNT(root_dirs); i++)
+		CHECK_INT(mkdirat(fd, root_dirs[i], 0755), 0);
+	close(fd);
+}
+
+/* Nothing has been written there: rmdir(2) would say so. */
+static void drop_root(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	CHECK(fd >= 0);
+	for (unsigned int i = 0; i < ARRAY_COUNT(root_dirs); i++)
+		CHECK_INT(unlinkat(fd, root_dirs[i], AT_REMOVEDIR), 0);
+	close(fd);
+	CHECK_INT(rmdir(path), 0);
+}
+
 int run_inside(int (*program)(void), const struct manager_options *given)
 {
 	static char *const no_strings[] = { NULL };
 	struct manager_options options = { .root_fd = -1,
 					   .spin_ns = MANAGER_SPIN_DEFAULT,
 					   .umask = 022 };
+	char root[] = "/tmp/hascall-test-XXXXXX";
 	struct manager_launch launch;
 	int status;
 	pid_t pid;
@@ -75,6 +106,8 @@ int run_inside(int (*program)(void), const struct manager_options *given)
 		options = *given;
 	options.argv = no_strings;
 	options.envp = no_strings;
+	make_root(root);
+	options.root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	CHECK_INT(manager_start(&options, &launch), 0);
 	pid = fork();
 	CHECK(pid >= 0);
@@ -82,6 +115,7 @@ int run_inside(int (*program)(void), const struct manager_options *given)
 		be_program(&launch, program);
 	CHECK_INT(manager_attach(pid), 0);
 	CHECK_INT(manager_run(&status), 0);
+	drop_root(root);
 	return status;
 }
 
