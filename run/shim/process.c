@@ -245,6 +245,10 @@ static void publish_thread(unsigned int entry, uint32_t tid)
 					  __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
+/*
+ * Under fd_lock, as execve is: it ends the other threads by their numbers, so none may
+ * be half made meanwhile.
+ */
 static int64_t new_thread(struct shim_thread *t, const struct k_ucontext *uc, uint64_t flags)
 {
 	const struct k_mcontext *m = &uc->mcontext;
@@ -273,6 +277,8 @@ static int64_t new_thread(struct shim_thread *t, const struct k_ucontext *uc, ui
 	mask = shim_block_all();
 	r = gate_clone_thread(flags, child->stack_top, m->rdx, m->r10, m->r8, child);
 	if (r > 0)
+		shim_control()->tid[index] = (uint32_t)r;
+	if (r > 0)
 		publish_thread((unsigned int)index, (uint32_t)r);
 	if (!t->deferred)
 		shim_set_mask(mask);
@@ -293,8 +299,14 @@ int64_t shim_clone(struct shim_thread *t, struct k_ucontext *uc, uint64_t nr)
 	if (flags & (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
 		     CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_PIDFD))
 		return flags & CLONE_PIDFD ? -EINVAL : -EPERM;
-	if (flags & CLONE_THREAD)
-		return new_thread(t, uc, flags);
+	if (flags & CLONE_THREAD) {
+		int64_t r;
+
+		shim_lock(&shim_process()->fd_lock);
+		r = new_thread(t, uc, flags);
+		shim_unlock(&shim_process()->fd_lock);
+		return r;
+	}
 	if ((flags & CLONE_VM) && !(flags & CLONE_VFORK))
 		return -EINVAL; /* two processes in one memory that both run: not served */
 	return fork_process(t, uc, flags, uc->mcontext.rsi);
