@@ -150,18 +150,38 @@ int process_setsid(struct process *p)
 	return p->pid;
 }
 
-/* A group is orphaned if no member has a parent in another group of the session: nobody would continue it. */
-static bool group_orphaned(const struct group *g, const struct process *ignored)
+/* The links that keep a group from being orphaned: parents in other groups of its session. */
+static bool links_outside(const struct process *p, const struct group *g)
+{
+	const struct process *parent = p->parent;
+
+	return parent && parent->group && parent->group != g &&
+	       parent->group->session == g->session;
+}
+
+/* A group is orphaned if no member has such a link: nobody would continue it. `ending` is none. */
+static bool group_orphaned(const struct group *g, const struct process *ending)
 {
 	LIST_EACH(it, &g->members) {
 		const struct process *p = LIST_ENTRY(it, struct process, group_node);
 
-		if (p == ignored || p->state == PROCESS_ZOMBIE || !p->parent || !p->parent->group)
-			continue;
-		if (p->parent->group != g && p->parent->group->session == g->session)
+		if (p != ending && p->parent != ending && p->state != PROCESS_ZOMBIE &&
+		    links_outside(p, g))
 			return false;
 	}
 	return true;
+}
+
+/* Does a link end with the process? A group that was orphaned before is left alone. */
+static bool group_loses_link(const struct group *g, const struct process *ending)
+{
+	if (ending->group == g)
+		return links_outside(ending, g);
+	LIST_EACH(it, &g->members) {
+		if (LIST_ENTRY(it, struct process, group_node)->parent == ending)
+			return true;
+	}
+	return false;
 }
 
 static bool group_has_stopped(const struct group *g)
@@ -192,7 +212,8 @@ void group_process_ends(struct process *p)
 	LIST_EACH(it, &groups) {
 		struct group *g = LIST_ENTRY(it, struct group, node);
 
-		if (g->session != s || !group_has_stopped(g) || !group_orphaned(g, p))
+		if (g->session != s || !group_has_stopped(g) || !group_loses_link(g, p) ||
+		    !group_orphaned(g, p))
 			continue;
 		group_signal(g, SIGHUP, SI_KERNEL);
 		group_signal(g, SIGCONT, SI_KERNEL);

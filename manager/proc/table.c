@@ -411,8 +411,8 @@ void process_exit(struct process *p, struct process_status how)
 	fd_table_put(fds);
 	vfork_release(p);
 	poll_queue_wake(&p->ended);
+	group_process_ends(p); /* it looks at whose parent this was */
 	children_orphan(p);
-	group_process_ends(p);
 	signal_parent(p, how);
 	if (!parent || (p->exit_signal == SIGCHLD && parent->sigchld_ignored))
 		process_gone(p);

@@ -380,6 +380,22 @@ static void an_orphaned_stopped_group_is_hung_up(void)
 	end_processes();
 }
 
+/* Nobody outside could continue it before either: it is left alone when others end. */
+static void a_group_that_was_orphaned_before_is_left_alone(void)
+{
+	struct process *p, *job, *other;
+
+	begin_processes();
+	p = first_process(100);
+	job = child_of(p, 101);
+	other = child_of(p, 102);
+	process_host_changed(job, (struct process_status){ CLD_STOPPED, SIGSTOP });
+	ends(other, 0);
+	EXPECT_SENT("17 to 100: code 5 of 101 status 19\n"
+		    "17 to 100: code 1 of 102 status 0\n");
+	end_processes();
+}
+
 /* ---- signals. */
 
 static int try_kill(struct process *from, int32_t pid, int sig)
@@ -637,6 +653,7 @@ static const struct test tests[] = {
 	TEST(a_vfork_parent_waits_for_the_child_only),
 	TEST(groups_follow_posix),
 	TEST(an_orphaned_stopped_group_is_hung_up),
+	TEST(a_group_that_was_orphaned_before_is_left_alone),
 	TEST(only_processes_inside_are_signalled),
 	TEST(signals_need_the_right_user),
 	TEST(a_group_is_signalled_as_one),
