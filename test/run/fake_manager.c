@@ -179,6 +179,7 @@ static void new_thread(struct fake_client *c, unsigned int entry)
 		return;
 	}
 	c->threads |= UINT64_C(1) << index;
+	((struct run_control *)(void *)c->area)->tid[index] = 0;
 	reply(c, entry, index, 0);
 }
 
@@ -192,9 +193,27 @@ static void keep_output(const void *bytes, size_t size)
 	*output = 0;
 }
 
+/* A thread is who says so in the area. */
+static bool has_thread(const struct fake_client *c, uint32_t tid)
+{
+	const struct run_control *control = (const struct run_control *)(const void *)c->area;
+
+	for (unsigned int i = 0; i < 64; i++)
+		if (c->threads >> i & 1 &&
+		    __atomic_load_n(&control->tid[i], __ATOMIC_ACQUIRE) == tid)
+			return true;
+	return false;
+}
+
 static void send_signal(struct fake_client *c, unsigned int entry, const struct slot_call *call)
 {
-	int r = call->num == SYS_kill
+	int r;
+
+	if (call->num == SYS_tgkill && !has_thread(c, (uint32_t)call->arg[1])) {
+		reply(c, entry, -ESRCH, 0);
+		return;
+	}
+	r = call->num == SYS_kill
 			? kill((pid_t)call->arg[0], (int)call->arg[1])
 			: (int)syscall(SYS_tgkill, call->arg[0], call->arg[1], call->arg[2]);
 

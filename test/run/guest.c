@@ -202,6 +202,35 @@ static void threads(void)
 	say_number("total", total);
 }
 
+static void *wait_for_signal(void *arg)
+{
+	int sig = 0;
+
+	sigwait(arg, &sig);
+	seen++;
+	return NULL;
+}
+
+static void new_threads(void)
+{
+	sigset_t set;
+	pthread_t t;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	for (int i = 0; i < 200; i++) {
+		if (pthread_create(&t, NULL, wait_for_signal, &set) != 0)
+			say("no thread\n");
+		if (pthread_kill(t, SIGUSR2) != 0) {
+			say("not known yet\n");
+			_exit(1);
+		}
+		pthread_join(t, NULL);
+	}
+	say_number("seen", seen);
+}
+
 static void forks(void)
 {
 	int status = 0, good = 0;
@@ -320,7 +349,7 @@ int main(int argc, char **argv)
 		{ "masks", masks },	  { "threads", threads },
 		{ "forks", forks },	  { "spawn", spawn_error },
 		{ "memory", memory },	  { "crash", by_fault },
-		{ "stub", stub_calls },
+		{ "stub", stub_calls },	  { "newthread", new_threads },
 	};
 
 	if (argc < 2 || !strcmp(argv[1], "arguments")) {

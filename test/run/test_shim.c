@@ -64,6 +64,11 @@ static void threads_make_calls_side_by_side(void)
 	runs(GUEST, "threads", "total 32000\n");
 }
 
+static void a_thread_is_known_as_soon_as_its_maker_goes_on(void)
+{
+	runs(GUEST, "newthread", "seen 200\n");
+}
+
 static void forked_children_speak_for_themselves(void)
 {
 	runs(GUEST, "forks", "good 50\n");
@@ -104,6 +109,7 @@ static const struct test tests[] = {
 	TEST(handlers_run_on_the_programs_own_alternate_stack),
 	TEST(blocked_signals_wait_and_sigsuspend_lets_them_in),
 	TEST(threads_make_calls_side_by_side),
+	TEST(a_thread_is_known_as_soon_as_its_maker_goes_on),
 	TEST(forked_children_speak_for_themselves),
 	TEST(a_spawn_that_cannot_exec_tells_its_parent),
 	TEST(memory_grows_and_large_reads_come_whole),
