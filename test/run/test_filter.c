@@ -163,7 +163,7 @@ static long (*gate)(long nr, long a, long b, long c, long d);
 
 static void make_gate(void)
 {
-	/* mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10; xor %r8,%r8; syscall; ret */
+	/* rdi to rax, rsi to rdi, rdx to rsi, rcx to rdx, r8 to r10, 0 to r8; syscall; ret */
 	static const unsigned char code[] = { 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48,
 					      0x89, 0xd6, 0x48, 0x89, 0xca, 0x4d, 0x89,
 					      0xc2, 0x45, 0x31, 0xc0, 0x0f, 0x05, 0xc3 };
