@@ -15,31 +15,32 @@ unsigned int identities(void)
 	return getuid() == 0 ? 3 : 1;
 }
 
-static void become(unsigned int who)
+/* What the host's kernel takes us for. Changing it is slow: only when it differs. */
+static void be_on_host(unsigned int who)
 {
+	static unsigned int now;
 	const gid_t second[1] = { 1000 };
 
-	if (getuid() != 0) {
-		be_user(getuid(), getgid());
+	if (getuid() != 0 || who == now)
 		return;
-	}
+	now = who;
 	CHECK_INT(seteuid(0), 0);
 	CHECK_INT(setegid(who == 0 ? 0 : 999 + who), 0);
 	CHECK_INT(setgroups(who == 2 ? 1 : 0, second), 0);
 	CHECK_INT(seteuid(who == 0 ? 0 : 999 + who), 0);
+}
+
+static void be_inside(unsigned int who)
+{
+	if (getuid() != 0) {
+		be_user(getuid(), getgid());
+		return;
+	}
 	be_user(who == 0 ? 0 : 999 + who, who == 0 ? 0 : 999 + who);
 	cred.privileged = who == 0;
 	if (who == 2) {
 		cred.group_count = 1;
 		cred.groups[0] = 1000;
-	}
-}
-
-static void be_self(void)
-{
-	if (getuid() == 0) {
-		CHECK_INT(seteuid(0), 0);
-		CHECK_INT(setegid(0), 0);
 	}
 }
 
@@ -260,13 +261,12 @@ void host_do(const struct op *op, char *answer)
 	int r = 0;
 
 	answer[0] = '\0';
-	become(op->who);
+	be_on_host(op->who);
 	errno = 0;
 	switch ((unsigned int)op->kind) {
 	case OP_OPEN:
 	case OP_HANDLE_OPEN:
 		host_open(op, answer);
-		be_self();
 		return;
 	case OP_MKDIR:
 		r = mkdir(op->a, op->mode);
@@ -291,11 +291,9 @@ void host_do(const struct op *op, char *answer)
 		break;
 	default:
 		host_do_more(op, answer);
-		be_self();
 		return;
 	}
 	tell_result(answer, neg(r));
-	be_self();
 }
 
 /* ---- the vfs. */
@@ -479,8 +477,8 @@ void vfs_do(const struct op *op, char *answer)
 	int r = 0;
 
 	answer[0] = '\0';
-	become(op->who);
-	be_self();
+	be_on_host(0); /* the lower is read as the manager */
+	be_inside(op->who);
 	switch ((unsigned int)op->kind) {
 	case OP_OPEN:
 	case OP_HANDLE_OPEN:
@@ -514,8 +512,9 @@ void vfs_do(const struct op *op, char *answer)
 	tell_result(answer, r);
 }
 
-void handles_close(void)
+void ops_end(void)
 {
+	be_on_host(0);
 	for (unsigned int i = 0; i < HANDLES; i++) {
 		if (host_handles[i] >= 0)
 			close(host_handles[i]);

@@ -57,7 +57,7 @@ unsigned int identities(void);
 /* Does it; tells the answer in text of ANSWER_SIZE. */
 void host_do(const struct op *op, char *answer);
 void vfs_do(const struct op *op, char *answer) MAY_YIELD;
-void handles_close(void);
+void ops_end(void); /* close what is open, and be oneself again */
 void op_tell(const struct op *op, char *text, size_t size);
 
 #endif /* TEST_VFS_SAME_H */
