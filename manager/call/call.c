@@ -127,7 +127,7 @@ int request_path(const struct request *req, unsigned int i, int32_t dir_fd, unsi
 	dir = fd_peek(req->process->fds, dir_fd);
 	if (!dir)
 		return -EBADF;
-	/* With AT_EMPTY_PATH any file will do, and those without a name are the handler's affair. */
+	/* With AT_EMPTY_PATH any file will do; request_object() sees to those without a name. */
 	if (!dir->dentry || (text[0] != '\0' && dentry_inode(dir->dentry)->type != S_IFDIR))
 		return -ENOTDIR;
 	ret->at = dentry_get(dir->dentry);

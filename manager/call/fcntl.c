@@ -27,7 +27,7 @@ static int64_t lock_record(struct request *req, struct file *f, int cmd) MAY_YIE
 	if (r < 0)
 		return r;
 	r = file_lock_posix(f, owner, req->process->pid, cmd, &lock);
-	/* Closed, or the process ended, while it waited for the lock: nobody is left to release it. */
+	/* Closed while it waited for the lock, or the process ended: nobody will release it. */
 	if (fd_peek(req->process->fds, request_int(req, 0)) != f) {
 		file_lock_release_owner(f, owner);
 		return r < 0 ? r : -EBADF;

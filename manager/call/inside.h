@@ -31,7 +31,7 @@ static inline int64_t install_file(struct request *req, struct file *f, bool clo
 	return fd_install(req->process->fds, f, cloexec, 0, process_fd_limit(req->process));
 }
 
-/* Two new files get descriptors, which are written to argument i as int[2]. Both files are taken over. */
+/* Two new files (taken over) get descriptors, which are written to argument i as int[2]. */
 MUST_USE int64_t install_pair(struct request *req, unsigned int i, struct file *f[2], bool cloexec);
 
 /*

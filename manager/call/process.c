@@ -57,7 +57,7 @@ int64_t call_run_fork(struct request *req)
 		process_put(child);
 		return -EAGAIN;
 	}
-	/* One that was granted before and not reported is found by what its child says, or given up. */
+	/* One that was granted before is found by what its child says, or given up. */
 	process_put(req->thread->forking);
 	req->thread->forking = child;
 	req->reply_flags |= RUN_REPLY_FDS;

@@ -38,7 +38,7 @@ static struct {
 
 /* ---- building. */
 
-/* Put a file system made by mem, dev or proc on a directory of the root, which is made if it is missing. */
+/* Put a file system on a directory of the root, which is made if it is missing. */
 static int mount_at(const struct vfs *view, const char *path, struct inode *root,
 		    const char *source) MAY_YIELD
 {

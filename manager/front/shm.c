@@ -280,7 +280,7 @@ void shm_idle(void *ctx, uint64_t deadline_ns)
 	if (area_prepare())
 		return;
 	area_sleep_prepare(&shm.server->server, shm.bell, &seen);
-	/* Each of these that comes after the look rings: then `seen` is old and there is no sleep. */
+	/* Whatever comes after the look rings: then `seen` is old and there is no sleep. */
 	if (!look() && !host_poll() && !host_process_poll() && !manager_poll())
 		sleep_on_bell(seen, deadline_ns);
 	area_sleep_finish(&shm.server->server);

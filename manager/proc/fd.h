@@ -40,10 +40,13 @@ void fd_table_put(struct fd_table *t); /* the last one closes all; NULL is fine 
 struct file *fd_get(const struct fd_table *t, int64_t fd);
 /* The same without a reference: valid until the caller yields. */
 struct file *fd_peek(const struct fd_table *t, int64_t fd);
-/* Take the file over (also when it fails) into the lowest number >= from: the number, -EMFILE, -ENOMEM. */
+/*
+ * Take the file over (also when it fails) into the lowest number >= from: the number,
+ * -EMFILE, -ENOMEM.
+ */
 MUST_USE int fd_install(struct fd_table *t, struct file *f, bool cloexec, uint32_t from,
 			uint64_t limit);
-/* Put f (taken over) at fd exactly; what was there is closed. fd, -EBADF beyond the limit, -ENOMEM. */
+/* Put f (taken over) at fd exactly; what was there is closed. fd, -EBADF (limit), -ENOMEM. */
 MUST_USE int fd_replace(struct fd_table *t, struct file *f, uint32_t fd, bool cloexec,
 			uint64_t limit);
 /* close(2): record locks that the table holds on the file are dropped too. 0 or -EBADF. */

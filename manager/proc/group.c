@@ -220,7 +220,7 @@ void group_process_ends(struct process *p)
 	}
 }
 
-/* ---- the controlling terminal. There is one terminal outside, so each terminal file is that one. */
+/* ---- the controlling terminal. There is one outside, so each terminal file is that one. */
 
 static struct process *caller(void)
 {

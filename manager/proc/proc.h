@@ -228,7 +228,7 @@ struct proc_host {
 	/* The thread number the host knows, as the client claims it; hostile. */
 	int32_t (*thread_tid)(const struct thread *t);
 	void (*kill)(struct process *p); /* SIGKILL, now */
-	/* STARTING: its host process is `pid`, if that is a child of ours and nobody else's. 0 or -ECHILD. */
+	/* STARTING: its host process is `pid`, if that is a child of ours and free. 0, -ECHILD. */
 	int (*adopt)(struct process *p, int32_t pid);
 	/* The host process's nice value; set only makes it nicer: -EACCES. */
 	int (*get_nice)(struct process *p, int *ret);
@@ -257,7 +257,7 @@ void process_put(struct process *p); /* NULL is fine */
 struct process *process_find(int32_t pid);
 bool process_number_used(int32_t pid); /* by one in any state, GONE too */
 uint32_t process_count(void);
-/* All processes with a number, in the order they were made; not GONE. Next after `p` (NULL: first). */
+/* All processes with a number that are not GONE, in order. Next after `p` (NULL: first). */
 struct process *process_next(const struct process *p);
 struct process *process_next_any(const struct process *p); /* STARTING and GONE too */
 int32_t process_ppid(const struct process *p);
@@ -269,7 +269,10 @@ int32_t process_sid(const struct process *p);
  * and directory yet: the caller fills view, cred and fds before it is started. STARTING.
  */
 MUST_USE int process_first(struct process **ret);
-/* A child of `parent` with a copy of all it has; STARTING. flags: CLONE_*; -EAGAIN, -ENOMEM, -EINVAL. */
+/*
+ * A child of `parent` with a copy of all it has; STARTING. flags: CLONE_*.
+ * -EAGAIN, -ENOMEM, -EINVAL, -EPERM.
+ */
 MUST_USE int process_fork(struct process *parent, uint64_t flags, struct process **ret);
 /* Its host process is known: pidfd is taken over. Its entries are served from now on. */
 void process_started(struct process *p, int32_t pid, int pidfd);
@@ -305,8 +308,8 @@ MUST_USE int process_exec(struct process *p, const struct process_image *image);
 struct wait_request {
 	int kind; /* P_PID, P_PGID, P_ALL */
 	int32_t id;
-	uint32_t
-		options; /* WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WCLONE, __WALL, __WNOTHREAD */
+	/* WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WCLONE, __WALL, __WNOTHREAD */
+	uint32_t options;
 	bool want_usage; /* then the host process's end is waited for */
 };
 struct wait_result {

@@ -501,7 +501,7 @@ int process_end_threads(struct thread *t)
 		thread_cancel(other);
 		thread_end(other);
 	}
-	/* Those that are served have their calls cut short; what they do must not come after exec. */
+	/* Calls being served are cut short: what they do must not come after exec. */
 	while (r == 0 && p->threads.next != p->threads.prev) {
 		r = waitq_wait(&p->threads_wait, TASK_FOREVER, WAIT_CANCELLABLE);
 		if (r == -ECANCELED && !t->ended) {
