@@ -20,16 +20,16 @@
 
 /* Fixed places in every program's address space. Nothing of the program may lie there. */
 #define RUN_BASE 0x420000000000ull
-#define RUN_TEXT RUN_BASE		       /* the shim's code and constants; its first page is the gate */
+#define RUN_TEXT RUN_BASE /* the shim's code and constants; its first page is the gate */
 #define RUN_TEXT_SIZE 0x40000ull
-#define RUN_SERVER_PAGE (RUN_BASE + 0x100000)  /* struct run_server, read-only here */
-#define RUN_BELL_PAGE (RUN_BASE + 0x101000)    /* struct area_bell, shared by all */
-#define RUN_PROCESS (RUN_BASE + 0x200000)      /* the shim's data of this process, private */
+#define RUN_SERVER_PAGE (RUN_BASE + 0x100000) /* struct run_server, read-only here */
+#define RUN_BELL_PAGE (RUN_BASE + 0x101000)   /* struct area_bell, shared by all */
+#define RUN_PROCESS (RUN_BASE + 0x200000)     /* the shim's data of this process, private */
 #define RUN_PROCESS_SIZE 0x10000ull
-#define RUN_THREADS (RUN_BASE + 0x1000000)     /* one block a thread: stacks and data */
+#define RUN_THREADS (RUN_BASE + 0x1000000) /* one block a thread: stacks and data */
 #define RUN_THREAD_SIZE 0x10000ull
-#define RUN_AREA (RUN_BASE + 0x10000000)       /* the area */
-#define RUN_SCRATCH (RUN_BASE + 0x20000000)    /* exec's strings */
+#define RUN_AREA (RUN_BASE + 0x10000000)    /* the area */
+#define RUN_SCRATCH (RUN_BASE + 0x20000000) /* exec's strings */
 #define RUN_SCRATCH_SIZE 0x1000000ull
 #define RUN_END (RUN_BASE + 0x40000000)
 
@@ -40,7 +40,7 @@
 #define RUN_AREA_SIZE (RUN_BOUNCE_OFFSET + (uint64_t)RUN_ENTRY_COUNT * RUN_BOUNCE_SIZE)
 #define RUN_NULL UINT64_MAX
 
-/* Call-site stubs jump here (through a word in the stub pages), with the number in rax and the return address in rcx. */
+/* Call-site stubs jump here, with the number in rax and the return address in rcx. */
 #define RUN_STUB_ENTRY (RUN_TEXT + 0x1000)
 /* A call that a stub made is restarted this many bytes before its return address. */
 #define RUN_STUB_RESTART 13u
@@ -50,17 +50,19 @@
  * its own: the shim rebuilds the siginfo the program expects.
  */
 #define RUN_SI_CHILD (-60) /* SIGCHLD: si_pid, si_uid, si_status as usual; CLD_* in si_utime */
-#define RUN_SI_USER (-61)  /* kill(2) and tgkill(2) of another process inside: becomes the code in si_errno (SI_USER is 0) */
-#define RUN_SI_END (-62)   /* with SIGSYS: this thread ends now (another one calls execve); it may post exit first */
+/* A signal of another process inside: the code the program shall see is in si_errno. */
+#define RUN_SI_USER (-61)
+/* With SIGSYS: this thread ends now, as another one calls execve. */
+#define RUN_SI_END (-62)
 
 /* Host descriptors the shim holds; the program never sees them. */
-#define RUN_FD_SOCKET 10    /* where descriptors arrive (SCM_RIGHTS) */
-#define RUN_FD_NEW_AREA 11  /* between fork's grant and the child's start */
+#define RUN_FD_SOCKET 10   /* where descriptors arrive (SCM_RIGHTS) */
+#define RUN_FD_NEW_AREA 11 /* between fork's grant and the child's start */
 #define RUN_FD_NEW_SOCKET 12
-#define RUN_FD_SLOT0 16	    /* cached files for mmap: slot s is descriptor RUN_FD_SLOT0 + s */
+#define RUN_FD_SLOT0 16 /* cached files for mmap: slot s is descriptor RUN_FD_SLOT0 + s */
 #define RUN_FD_SLOTS 32u
-#define RUN_SLOT_ZERO 0xffffu	   /* no file: zeroes */
-#define RUN_SLOT_NEW_AREA 0xfff0u  /* in the message that carries descriptors: */
+#define RUN_SLOT_ZERO 0xffffu	  /* no file: zeroes */
+#define RUN_SLOT_NEW_AREA 0xfff0u /* in the message that carries descriptors: */
 #define RUN_SLOT_NEW_SOCKET 0xfff1u
 #define RUN_FDS_MAX 8u /* descriptors a message */
 /* Payload of that message: uint32_t slot[count], in the order of the descriptors. */
@@ -81,8 +83,9 @@ struct run_control {
 	uint32_t strace; /* unused by the shim */
 	/* written by the shim */
 	struct area_hint hint __attribute__((aligned(64)));
-	uint32_t host_pid __attribute__((aligned(64))); /* a fork's child says who it is before its first call */
-	uint32_t tid[RUN_ENTRY_COUNT];			/* host thread of each entry */
+	/* a fork's child says who it is before its first call */
+	uint32_t host_pid __attribute__((aligned(64)));
+	uint32_t tid[RUN_ENTRY_COUNT]; /* host thread of each entry */
 };
 
 /*
@@ -111,9 +114,12 @@ struct run_control {
  * RUN_THREAD_FAILED  arg0 = index: clone failed, give it back.
  * exit (60)   the thread does not wait for a reply: its entry is the manager's from the post on.
  * exit_group (231)  arg0 = status, arg1 = bytes of vfork window in the bounce buffer.
- * execve (59) arg0 = offset of path, arg1 = dirfd, arg2 = flags (execveat's), arg3 = offset of cmdline
- *             bytes (argv joined by NUL, at most 4096), arg4 = their size, arg5 = offset of environ bytes
- *             (first 32 KiB) with the size in the upper 32 bits. Reply 0: struct run_plan at offset 0; past
+ * execve (59) arg0 = offset of path, arg1 = dirfd, arg2 = flags (execveat's), arg3
+ *             = offset of cmdline
+ *             bytes (argv joined by NUL, at most 4096), arg4 = their size, arg5 = offset of
+ *             environ bytes
+ *             (first 32 KiB) with the size in the upper 32 bits. Reply 0: struct run_plan at
+ *             offset 0; past
  *             this the old program is gone. Other threads were told to end before it is completed.
  * RUN_MAP     mmap of a file: arg0 = fd, arg1 = prot, arg2 = flags, arg3 = offset, arg4 = length,
  *             arg5 = 1: without call-site stubs. Reply 0: struct run_map at offset 0.
@@ -133,14 +139,14 @@ enum {
 };
 
 struct run_map {
-	uint32_t slot;	     /* descriptor to map, or RUN_SLOT_ZERO */
-	uint32_t stub_slot;  /* valid if stub_size */
-	uint64_t offset;     /* offset in it for the requested range */
+	uint32_t slot;	    /* descriptor to map, or RUN_SLOT_ZERO */
+	uint32_t stub_slot; /* valid if stub_size */
+	uint64_t offset;    /* offset in it for the requested range */
 	uint64_t file_size;
-	uint64_t stub_delta; /* stubs lie at (address of the range) + stub_delta ... */
-	uint64_t stub_size;  /* ... this many bytes (multiple of the page), executable ... */
+	uint64_t stub_delta;  /* stubs lie at (address of the range) + stub_delta ... */
+	uint64_t stub_size;   /* ... this many bytes (multiple of the page), executable ... */
 	uint64_t stub_offset; /* ... from this offset of stub_slot */
-	uint64_t reserve;    /* keep this many bytes free behind a first mapping, for stubs to come */
+	uint64_t reserve; /* keep this many bytes free behind a first mapping, for stubs to come */
 };
 
 #define RUN_SEGMENTS_MAX 16u
@@ -162,10 +168,10 @@ struct run_image {
 };
 
 struct run_plan {
-	uint32_t image_count;	  /* 1 static, 2: [1] is the interpreter */
+	uint32_t image_count; /* 1 static, 2: [1] is the interpreter */
 	uint32_t executable_stack;
 	struct run_image image[2];
-	uint64_t stack_size;	  /* bytes */
+	uint64_t stack_size; /* bytes */
 	uint32_t secure;
 	/*
 	 * A script's interpreter line: these strings replace argv[0]. NUL-terminated,
@@ -180,24 +186,21 @@ struct run_plan {
  * lays the buffers one after another, 16-aligned, and replaces each by its offset.
  */
 enum run_arg {
-	RUN_I,	     /* a number */
-	RUN_STR,     /* NUL-terminated, at most 4096 bytes with the NUL (ENAMETOOLONG) */
-	RUN_IN,	     /* bytes in; size: `size` */
-	RUN_OUT,     /* bytes out; size: `size`; copied back when ret >= 0, min(size, ret) if RUN_BY_RET */
-	RUN_INOUT,   /* both */
+	RUN_I,	   /* a number */
+	RUN_STR,   /* NUL-terminated, at most 4096 bytes with the NUL (ENAMETOOLONG) */
+	RUN_IN,	   /* bytes in */
+	RUN_OUT,   /* bytes out; copied back when the result is not an error */
+	RUN_INOUT, /* both */
 };
-/* Size of a buffer: a constant below RUN_SIZE_ARG, or RUN_SIZE_ARG + n: the value of argument n (times `unit`). */
-#define RUN_SIZE_ARG 0x10000u
-#define RUN_BY_RET 0x20000u /* OUT: only `ret` bytes are valid */
-
 /* sendmsg, recvmsg: beside the gathered bytes. */
 struct run_msg {
-	uint32_t name_size;	/* bytes of name in (send) or out (receive) */
-	uint32_t control_size;	/* send: bytes of control; receive: in room, out used */
-	uint32_t flags;		/* receive: msg_flags out */
+	uint32_t name_size;    /* bytes of name in (send) or out (receive) */
+	uint32_t control_size; /* send: bytes of control; receive: in room, out used */
+	uint32_t flags;	       /* receive: msg_flags out */
 	uint32_t unused;
 	unsigned char name[128];
-	unsigned char control[1024]; /* Linux's cmsg form; SCM_RIGHTS holds descriptors of the program */
+	/* Linux's cmsg form; SCM_RIGHTS holds descriptors of the program */
+	unsigned char control[1024];
 };
 
 #endif /* HASCALL_RUN_ABI_H */
