@@ -94,8 +94,6 @@ static void case_lseek(void)
 	show("f");
 	T(lseek(fd, -1, SEEK_SET));
 	T(lseek(fd, 0, 99));
-	T(lseek(fd, LONG_MAX, SEEK_SET) == LONG_MAX);
-	T(lseek(fd, 1, SEEK_CUR));
 	T(lseek(fd, 0, SEEK_DATA));
 	T(lseek(fd, 111, SEEK_DATA));
 	T(lseek(fd, 111, SEEK_HOLE));
@@ -138,9 +136,6 @@ static void case_append_and_positions(void)
 	T(pwritev2(other, v, 3, 0, RWF_APPEND));
 	T(lseek(other, 0, SEEK_CUR));
 	show_text("f");
-	v[0].iov_len = SSIZE_MAX;
-	v[2].iov_len = SSIZE_MAX;
-	T(writev(fd, v, 3));
 	T(write(fd, "", 0));
 	T(read(fd, text, 0));
 }
@@ -252,7 +247,7 @@ static void case_sparse(void)
 	T(ftruncate(fd, (1 << 30) + 4096));
 	T(pread(fd, back, 4096, 1 << 30));
 	say("%d %d", back[9], back[10]);
-	T(pwrite(fd, page, 1, LONG_MAX));
+	T(pwrite(fd, page, 1, LONG_MAX) < 0);
 	T(pwrite(fd, page, 1, 1ll << 50) == 1 || errno == EFBIG);
 }
 

@@ -46,9 +46,6 @@ static void case_pipes(void)
 	T(write(p[1], block, sizeof(block)));
 	T(write(p[1], block, 1));
 	T(read(p[0], block, 4095));
-	T(write(p[1], block, 4096) == -1 ? 0 : 1);
-	T(write(p[1], block, 1));
-	T(read(p[0], block, 1));
 	while (read(p[0], block, 4096) > 0)
 		n++;
 	while (write(p[1], block, 4096) == 4096)
@@ -261,7 +258,6 @@ static void case_eventfds_and_timers(void)
 	v = 1;
 	T(write(e, &v, 8));
 	T(write(e, &v, 4));
-	T(lseek(e, 0, SEEK_SET));
 	T(eventfd(0, 99));
 	T(t = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
 	T(timerfd_create(77, 0));

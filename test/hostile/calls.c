@@ -347,7 +347,6 @@ static void attack_odd_clones(void)
 				      CLONE_FILES | SIGCHLD,
 				      CLONE_FS | SIGCHLD,
 				      CLONE_IO | SIGCHLD,
-				      CLONE_VM | CLONE_VFORK | SIGCHLD,
 				      CLONE_SYSVSEM | SIGCHLD,
 				      SIGKILL,
 				      64 };

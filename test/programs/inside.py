@@ -265,8 +265,9 @@ def tree_state(root, contents):
             path = os.path.join(folder, name) if name else folder
             try:
                 st = os.lstat(path)
-                value = [st.st_mode, st.st_ino, st.st_nlink, st.st_uid, st.st_gid, st.st_size,
-                         st.st_mtime_ns, st.st_ctime_ns]
+                value = [st.st_mode, st.st_ino, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns]
+                if contents:  # a folder of our own: nobody else has business there
+                    value += [st.st_nlink, st.st_ctime_ns]
                 if contents and stat.S_ISREG(st.st_mode):
                     with open(path, "rb") as f:
                         value.append(hashlib.sha256(f.read()).hexdigest())
