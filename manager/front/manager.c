@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define SERVERS_DEFAULT 8u
-#define SERVERS_MAX_DEFAULT 4096u
 #define SPIN_DEFAULT_NS 30000u
 #define SWEEP_NS UINT64_C(1000000000)
 #define CLOSE_STEP_NS UINT64_C(50000) /* the first look; each next one waits twice as long */
@@ -109,6 +108,34 @@ static void build_identity(const struct manager_options *o, struct process *p)
 	p->view.umask = o->umask & 0777;
 }
 
+/*
+ * A terminal of the host has the same name and number inside, so that ttyname(3) finds
+ * it. One whose name cannot be had goes without: only ttyname(3) misses it.
+ */
+static void name_terminal(const struct process *p, struct file *f) MAY_YIELD
+{
+	struct vfs_cred root = { .privileged = true };
+	struct vfs view = p->view;
+	struct vfs_attr attr;
+	struct dentry *d;
+	char path[64];
+	int r;
+
+	view.cred = &root;
+	view.umask = 0;
+	if (file_text(f, path, sizeof(path)) < 0 || strncmp(path, "/dev/", 5) != 0 ||
+	    file_getattr(f, &attr) < 0)
+		return;
+	r = vfs_mknod(&view, NULL, path, attr.mode, attr.rdev);
+	if ((r < 0 && r != -EEXIST) || vfs_walk(&view, NULL, path, 0, &d) < 0)
+		return;
+	if (r == 0)
+		r = vfs_chown(&root, dentry_inode(d), attr.uid, attr.gid);
+	if (dentry_inode(d)->rdev == attr.rdev && (r == 0 || r == -EEXIST))
+		host_file_set_name(f, d);
+	dentry_put(d);
+}
+
 /* Standard input, output and error are the host's; the first terminal among them controls. */
 static int build_descriptors(struct process *p) MAY_YIELD
 {
@@ -128,6 +155,8 @@ static int build_descriptors(struct process *p) MAY_YIELD
 		r = host_file_new(copy, flags, &f);
 		if (r < 0)
 			return r;
+		if (host_file_is_terminal(f))
+			name_terminal(p, f);
 		if (!tty && host_file_is_terminal(f))
 			tty = f;
 		r = fd_replace(p->fds, f, (uint32_t)fd, false, FD_MAX);
@@ -208,7 +237,7 @@ static void front_defaults(const struct manager_options *o)
 	front_options = (struct front_options){
 		.spin_ns = o->spin_ns == MANAGER_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns,
 		.servers = o->servers ? o->servers : SERVERS_DEFAULT,
-		.servers_max = o->servers_max ? o->servers_max : SERVERS_MAX_DEFAULT,
+		.servers_max = o->threads_max ? o->threads_max : PROC_THREADS_DEFAULT,
 		.keep_strangers = o->keep_strangers,
 	};
 }
@@ -261,6 +290,7 @@ static int start(const struct manager_options *o)
 	const struct host_options host_options = { .notify = on_host_reply };
 	const struct proc_options proc_options = {
 		.process_limit = o->process_limit,
+		.thread_limit = front_options.servers_max,
 		.descriptor_limit = o->descriptor_limit,
 	};
 	int r = shm_init(&manager.launch.server_fd, &manager.launch.bell_fd);

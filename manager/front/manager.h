@@ -33,12 +33,13 @@ struct manager_options {
 	uint32_t group_count;
 	uint32_t umask;
 	bool strace;
-	uint32_t process_limit;		   /* 0: a default */
-	uint64_t descriptor_limit;	   /* 0: a default */
-	uint64_t memory_limit;		   /* bytes of changed files; 0: a default */
-	uint64_t spin_ns;		   /* MANAGER_SPIN_DEFAULT: a default */
-	unsigned int servers, servers_max; /* 0: a default */
-	bool keep_strangers; /* leave children alone that are no process inside (tests) */
+	uint32_t process_limit;	   /* 0: a default */
+	uint64_t descriptor_limit; /* 0: a default */
+	uint64_t memory_limit;	   /* bytes of changed files; 0: a default */
+	uint64_t spin_ns;	   /* MANAGER_SPIN_DEFAULT: a default */
+	unsigned int servers;	   /* tasks kept for calls; 0: a default */
+	uint32_t threads_max;	   /* in all programs, each may wait in a call; 0: a default */
+	bool keep_strangers;	   /* leave children alone that are no process inside (tests) */
 };
 #define MANAGER_SPIN_DEFAULT UINT64_MAX
 

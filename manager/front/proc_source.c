@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define HOST_TEXT_MAX 4096u
@@ -174,6 +175,15 @@ static void add_identity(const struct process *p, struct proc_info *ret)
 	memcpy(ret->groups, c->groups, sizeof(c->groups));
 }
 
+/* As stat(5) writes a device number; pts/0 where the terminal has no name inside. */
+static uint32_t tty_number(struct file *tty)
+{
+	const struct inode *inode = file_inode(tty);
+	uint64_t rdev = inode ? inode->rdev : makedev(136, 0);
+
+	return (minor(rdev) & 0xffu) | major(rdev) << 8 | (minor(rdev) & ~0xffu) << 12;
+}
+
 static int source_info(int32_t pid, int32_t tid, struct proc_info *ret)
 {
 	const struct process *p = process_find(pid);
@@ -198,7 +208,7 @@ static int source_info(int32_t pid, int32_t tid, struct proc_info *ret)
 	ret->exit_signal = p->exit_signal;
 	ret->start_ns = p->start_ns;
 	if (p->group && p->group->session->tty) {
-		ret->tty_dev = 0x8800; /* pts/0: it has to have a number */
+		ret->tty_dev = tty_number(p->group->session->tty);
 		ret->tty_group = p->group->session->foreground;
 	}
 	if (ret->state != 'Z') {
@@ -325,7 +335,7 @@ static uint32_t nameless_mode(const struct file *f)
 static int source_descriptor(int32_t pid, int fd, struct proc_descriptor *ret)
 {
 	const struct process *p = process_find(pid);
-	const struct file *f = p ? fd_peek(p->fds, fd) : NULL;
+	struct file *f = p ? fd_peek(p->fds, fd) : NULL;
 
 	if (!p)
 		return -ESRCH;
@@ -340,13 +350,8 @@ static int source_descriptor(int32_t pid, int fd, struct proc_descriptor *ret)
 		return 0;
 	}
 	ret->mode = nameless_mode(f);
-	if (f->ops->socket)
-		snprintf(ret->text, sizeof(ret->text), "socket:[%llu]", (unsigned long long)f->id);
-	else if (strchr(f->ops->kind, ':'))
-		snprintf(ret->text, sizeof(ret->text), "%s", f->ops->kind);
-	else
-		snprintf(ret->text, sizeof(ret->text), "%s:[%llu]", f->ops->kind,
-			 (unsigned long long)f->id);
+	if (file_text(f, ret->text, sizeof(ret->text)) < 0)
+		ret->text[0] = '\0';
 	return 0;
 }
 

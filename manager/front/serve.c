@@ -4,7 +4,8 @@
  * claims its entry, runs the call in straight-line code and completes the entry.
  *
  *   S1  queued calls and idle servers: if a call is queued, a server is idle or ready, or
- *       serve_grow() makes one. So calls that wait for each other never wait for servers.
+ *       serve_grow() makes one. There may be as many servers as threads (proc_options), so
+ *       calls that wait for each other never wait for servers.
  *   S2  a thread is in the port exactly while it is QUEUED.
  */
 #include "front/inside.h"

@@ -15,6 +15,10 @@ void process_settle(struct process *p);
 /* Its parent has waited, or nobody will. */
 void process_gone(struct process *p);
 
+/* A thread comes (false: there are too many) or goes. */
+bool threads_take(void);
+void threads_give_back(void);
+
 /* group.c */
 MUST_USE int group_new(int32_t pgid, struct session *session, struct group **ret);
 MUST_USE int session_new(struct process *leader, struct group **ret_group);

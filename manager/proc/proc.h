@@ -6,7 +6,7 @@
  * see them. Layer: proc.
  *
  * Order    children are found by wait in the order in which they were made.
- * Limit    proc_options: processes in all; PROC_ENTRIES threads an address space.
+ * Limit    proc_options: processes in all, threads in all; PROC_ENTRIES threads an address space.
  * Owner    the table owns processes; others hold references (process_get). A process
  *          leaves the table when its parent has waited for it and its host process is gone.
  * Thread   scheduler thread only.
@@ -35,8 +35,9 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-#define PROC_ENTRIES 256u  /* threads an address space: RUN_ENTRY_COUNT */
-#define PROC_SLOTS 32u	   /* files a client keeps for mmap: RUN_FD_SLOTS */
+#define PROC_ENTRIES 256u /* threads an address space: RUN_ENTRY_COUNT */
+#define PROC_SLOTS 32u	  /* files a client keeps for mmap: RUN_FD_SLOTS */
+#define PROC_THREADS_DEFAULT 4096u
 #define PROC_COMM_SIZE 16u /* with the NUL */
 #define PROC_LIMITS 16u	   /* RLIM_NLIMITS */
 #define PROC_INIT_PID 1	   /* the manager, as parent of orphans */
@@ -244,6 +245,7 @@ struct proc_host {
 
 struct proc_options {
 	uint32_t process_limit;	   /* 0: 1024 */
+	uint32_t thread_limit;	   /* 0: PROC_THREADS_DEFAULT */
 	uint64_t descriptor_limit; /* soft RLIMIT_NOFILE; 0: 1024 */
 };
 

@@ -25,7 +25,7 @@ static struct {
 	struct list orphans; /* children of the manager */
 	struct process *by_pid[PID_BUCKETS];
 	struct proc_options options;
-	uint32_t count;
+	uint32_t count, thread_count;
 } table;
 const struct proc_host *proc_host;
 
@@ -43,6 +43,8 @@ void proc_init(const struct proc_options *options, const struct proc_host *host)
 	table.options = *options;
 	if (table.options.process_limit == 0)
 		table.options.process_limit = 1024;
+	if (table.options.thread_limit == 0)
+		table.options.thread_limit = PROC_THREADS_DEFAULT;
 	if (table.options.descriptor_limit == 0)
 		table.options.descriptor_limit = 1024;
 	proc_host = host;
@@ -52,7 +54,22 @@ void proc_fini(void)
 {
 	assert(list_empty(&table.all));
 	assert(table.count == 0);
+	assert(table.thread_count == 0);
 	proc_host = NULL;
+}
+
+bool threads_take(void)
+{
+	if (table.thread_count >= table.options.thread_limit)
+		return false;
+	table.thread_count++;
+	return true;
+}
+
+void threads_give_back(void)
+{
+	assert(table.thread_count > 0);
+	table.thread_count--;
 }
 
 /* ---- references and numbers. */

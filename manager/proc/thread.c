@@ -71,9 +71,13 @@ int thread_new(struct process *p, int entry, struct thread **ret)
 		i++;
 	if (i >= (int)PROC_ENTRIES || !entry_usable(c, (uint32_t)i))
 		return -EAGAIN;
+	if (!threads_take())
+		return -EAGAIN;
 	t = calloc(1, sizeof(*t));
-	if (!t)
+	if (!t) {
+		threads_give_back();
 		return -ENOMEM;
+	}
 	t->process = process_get(p);
 	t->client = c;
 	t->entry = (uint32_t)i;
@@ -101,6 +105,7 @@ static void thread_free(struct thread *t)
 	waitq_wake_all(&p->threads_wait);
 	process_put(t->forking);
 	free(t);
+	threads_give_back();
 	process_settle(p);
 	process_put(p);
 }

@@ -168,9 +168,10 @@ static const struct proc_host fake_host = {
 static struct vfs_cred root_cred = { .privileged = true };
 static struct dentry *root;
 
-void begin_processes_limited(uint32_t process_limit)
+void begin_processes_limited(uint32_t process_limit, uint32_t thread_limit)
 {
-	const struct proc_options options = { .process_limit = process_limit };
+	const struct proc_options options = { .process_limit = process_limit,
+					      .thread_limit = thread_limit };
 	struct inode *inode;
 
 	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true }, NULL), 0);
@@ -184,7 +185,7 @@ void begin_processes_limited(uint32_t process_limit)
 
 void begin_processes(void)
 {
-	begin_processes_limited(0);
+	begin_processes_limited(0, 0);
 }
 
 void end_processes(void)

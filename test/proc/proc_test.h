@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 
 void begin_processes(void);
-void begin_processes_limited(uint32_t process_limit);
+void begin_processes_limited(uint32_t process_limit, uint32_t thread_limit); /* 0: default */
 void end_processes(void);
 
 struct process *first_process(int32_t pid);

@@ -217,7 +217,7 @@ static void forks_have_a_limit(void)
 {
 	struct process *p, *c;
 
-	begin_processes_limited(3);
+	begin_processes_limited(3, 0);
 	p = first_process(100);
 	child_of(p, 101);
 	child_of(p, 102);
@@ -240,6 +240,13 @@ static void threads_have_a_limit(void)
 	thread_end(p->client->thread[77]);
 	CHECK_INT(thread_new(p, -1, &t), 0);
 	CHECK_INT(t->entry, 77);
+	end_processes();
+	begin_processes_limited(0, 5);
+	p = first_process(100);
+	for (unsigned int i = 1; i < 5; i++)
+		CHECK_INT(thread_new(p, -1, &t), 0);
+	CHECK_INT(thread_new(p, -1, &t), -EAGAIN);
+	CHECK_INT(process_fork(p, SIGCHLD, &p), -EAGAIN);
 	end_processes();
 }
 
