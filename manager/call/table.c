@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "call/inside.h"
 
+#include <sys/syscall.h>
+
 /* The form of an argument, as a letter. The words of run_calls.def. */
 #define I 'i'
 #define STR 's'
@@ -8,9 +10,16 @@
 #define OUT(size) 'p'
 #define INOUT(size) 'p'
 
+/* Of the forms of their own, one begins with a path. */
+#define SPECIAL_FORM(number)                                        \
+	{                                                           \
+		number == SYS_execve ? STR : I, I, I, I, I, I, '\0' \
+	}
+
 #define CALL(number, call, a, b, c, d, e, f) \
 	[number] = { .fn = call_##call, .name = #call, .form = { a, b, c, d, e, f, '\0' } },
-#define SPECIAL(number, call) [number] = { .fn = call_##call, .name = #call, .form = "iiiiii" },
+#define SPECIAL(number, call) \
+	[number] = { .fn = call_##call, .name = #call, .form = SPECIAL_FORM(number) },
 static const struct call_row rows[] = {
 #include "hascall/run_calls.def"
 };

@@ -17,6 +17,30 @@
 #define LINE_SIZE 1024u
 #define STRING_SHOWN 64u
 
+/* clang-format off */
+/* How many arguments a call has. */
+static const uint8_t argument_count[] = {
+	[0] = 3, [1] = 3, [2] = 3, [3] = 1, [4] = 2, [5] = 2, [6] = 2, [7] = 3, [8] = 3,
+	[16] = 3, [17] = 4, [18] = 4, [21] = 2, [22] = 1, [23] = 4, [32] = 1, [33] = 2, [40] = 4,
+	[41] = 3, [42] = 3, [43] = 4, [44] = 6, [45] = 5, [46] = 5, [47] = 5, [48] = 2, [49] = 3,
+	[50] = 2, [51] = 2, [52] = 2, [53] = 4, [54] = 5, [55] = 4, [59] = 3, [60] = 1, [61] = 4,
+	[62] = 2, [72] = 3, [73] = 2, [74] = 1, [75] = 1, [76] = 2, [77] = 2, [79] = 2, [80] = 1,
+	[81] = 1, [82] = 2, [83] = 2, [84] = 1, [85] = 2, [86] = 2, [87] = 1, [88] = 2, [89] = 3,
+	[90] = 2, [91] = 2, [92] = 3, [93] = 3, [94] = 3, [95] = 1, [97] = 2, [105] = 1,
+	[106] = 1, [109] = 2, [111] = 0, [112] = 0, [113] = 2, [114] = 2, [115] = 2, [116] = 2,
+	[117] = 3, [119] = 3, [121] = 1, [122] = 1, [123] = 1, [124] = 1, [129] = 3, [132] = 2,
+	[133] = 3, [137] = 2, [138] = 2, [141] = 3, [160] = 2, [161] = 1, [162] = 0, [187] = 3,
+	[188] = 5, [189] = 5, [190] = 5, [191] = 4, [192] = 4, [193] = 4, [194] = 3, [195] = 3,
+	[196] = 3, [197] = 2, [198] = 2, [199] = 2, [200] = 2, [213] = 1, [217] = 3, [221] = 4,
+	[231] = 1, [232] = 4, [233] = 4, [234] = 3, [235] = 2, [247] = 5, [257] = 4, [258] = 3,
+	[259] = 4, [260] = 5, [261] = 3, [262] = 4, [263] = 3, [264] = 4, [265] = 5, [266] = 3,
+	[267] = 4, [268] = 3, [269] = 3, [271] = 3, [277] = 4, [280] = 4, [281] = 4, [283] = 2,
+	[284] = 1, [285] = 4, [286] = 4, [287] = 2, [290] = 2, [291] = 1, [292] = 3, [293] = 2,
+	[297] = 4, [302] = 4, [306] = 1, [316] = 5, [319] = 2, [326] = 6, [332] = 5, [424] = 4,
+	[434] = 2, [436] = 3, [437] = 4, [439] = 4, [452] = 4,
+};
+/* clang-format on */
+
 struct call_trace {
 	char text[LINE_SIZE];
 	size_t length;
@@ -80,10 +104,21 @@ static void add_argument(struct call_trace *line, const struct request *req, uns
 		add(line, "%#jx", (uintmax_t)value);
 }
 
+static unsigned int arguments_shown(const struct request *req)
+{
+	unsigned int count = 6;
+
+	if (call_row(req->num) && req->num < ARRAY_COUNT(argument_count))
+		return argument_count[req->num];
+	/* The shim's own calls, and unknown ones: those past the last that is set tell nothing. */
+	while (count > 0 && req->arg[count - 1] == 0)
+		count--;
+	return count;
+}
+
 static void add_head(struct call_trace *line, const struct request *req)
 {
 	const struct call_row *row = call_row(req->num);
-	unsigned int count = 6;
 
 	line->length = 0;
 	add(line, "[%d] ", req->process->pid);
@@ -91,10 +126,7 @@ static void add_head(struct call_trace *line, const struct request *req)
 		add(line, "%s(", row->name);
 	else
 		add(line, "call_%u(", req->num);
-	/* Arguments past the last that is set tell nothing. */
-	while (count > 0 && req->arg[count - 1] == 0)
-		count--;
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < arguments_shown(req); i++) {
 		if (i > 0)
 			add(line, ", ");
 		add_argument(line, req, i, row ? row->form[i] : 'i');

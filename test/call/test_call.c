@@ -10,6 +10,8 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -525,6 +527,40 @@ static void ioctls_by_their_table(void)
 	CHECK_INT(run_inside(controls, NULL), 0);
 }
 
+/* ---- the trace. */
+
+static int is_traced(void)
+{
+	CHECK_INT(open_file("/tmp/\"x", O_RDWR | O_CREAT), 3);
+	CHECK_INT(call(SYS_close, 77), -EBADF);
+	CHECK_INT(call(450, 1, 2), -ENOSYS);
+	return 5;
+}
+
+static void each_call_is_a_line_of_the_trace(void)
+{
+	const struct manager_options traced = { .root_fd = -1, .strace = true };
+	char text[4096], wanted[512];
+	ssize_t size;
+	int fd = memfd_create("trace", MFD_CLOEXEC), old = dup(STDERR_FILENO);
+
+	CHECK(dup2(fd, STDERR_FILENO) >= 0);
+	CHECK_INT(run_inside(is_traced, &traced), 5);
+	CHECK(dup2(old, STDERR_FILENO) >= 0);
+	size = pread(fd, text, sizeof(text) - 1, 0);
+	CHECK(size > 0);
+	text[size] = '\0';
+	close(fd);
+	close(old);
+	snprintf(wanted, sizeof(wanted),
+		 "[%1$d] openat(AT_FDCWD, \"/tmp/\\042x\", 66, 420) = 3\n"
+		 "[%1$d] close(77) = -1 EBADF (Bad file descriptor)\n"
+		 "[%1$d] call_450(1, 2) = -1 ENOSYS (Function not implemented)\n"
+		 "[%1$d] exit_group(5) = ?\n",
+		 atoi(text + 1));
+	CHECK_STR(text, wanted);
+}
+
 static const struct test tests[] = {
 	TEST(names_and_attributes),
 	TEST(times_in_all_their_forms),
@@ -538,5 +574,6 @@ static const struct test tests[] = {
 	TEST(identity_is_kept_inside),
 	TEST(extended_attributes),
 	TEST(ioctls_by_their_table),
+	TEST(each_call_is_a_line_of_the_trace),
 };
 TEST_MAIN(tests)
