@@ -58,6 +58,8 @@ VFS_TEST(a_sparse_file_of_a_tebibyte_costs_what_is_written)
 	CHECK_INT(vfs_seek_data(f, TIB - 5, SEEK_HOLE), TIB);
 	CHECK_INT(vfs_seek_data(f, TIB, SEEK_DATA), -ENXIO);
 	CHECK_INT(vfs_write(f, "x", 1, TIB), -EFBIG);
+	CHECK_INT(vfs_write(f, "x", 1, INT64_MAX), -EFBIG);
+	CHECK_INT(vfs_write(f, "x", 0, INT64_MAX), 0);
 	CHECK_INT(vfs_write(f, "xyz", 3, TIB - 1), 1);
 	CHECK_INT(vfs_truncate(&cred, f, TIB + 1, true), -EFBIG);
 	CHECK_INT(vfs_truncate(&cred, f, 10, true), 0);
