@@ -216,6 +216,10 @@ static int set_terminal(struct file *f, unsigned int cmd, void *arg) MAY_YIELD
 	switch (cmd) {
 	case TCSETSW:
 	case TCSETSF:
+	case TCSETAW:
+	case TCSETAF:
+	case TCSETSW2:
+	case TCSETSF2:
 		r = drain(end); /* so that the host does not wait in the call itself */
 		break;
 	default:
@@ -240,6 +244,12 @@ static int terminal_ioctl(struct file *f, unsigned int cmd, void *arg, uint64_t 
 	case TCSETS:
 	case TCSETSW:
 	case TCSETSF:
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
+	case TCSETS2:
+	case TCSETSW2:
+	case TCSETSF2:
 	case TIOCSWINSZ:
 		return set_terminal(f, cmd, arg);
 	case TCSBRK:
@@ -265,8 +275,7 @@ static int terminal_ioctl(struct file *f, unsigned int cmd, void *arg, uint64_t 
 	default:
 		/*
 		 * Above all TIOCSTI: what it puts in, the host's shell would read. And whatever
-		 * hascall/run_ioctls.def does not carry the bytes of: a TCSETA or TCSETS2 of
-		 * zeros would hang up.
+		 * hascall/run_ioctls.def does not carry the bytes of.
 		 */
 		return -ENOTTY;
 	}

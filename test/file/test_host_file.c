@@ -123,6 +123,26 @@ static void a_terminal_is_read_by_a_task_that_waits(void)
 	end();
 }
 
+/* The settings of System V, and those with free speeds. */
+static void check_old_and_new_forms(void) MAY_YIELD;
+static void check_old_and_new_forms(void)
+{
+	static const unsigned int get_set[][2] = {
+		{ TCGETA, TCSETA },   { TCGETA, TCSETAW },   { TCGETA, TCSETAF },
+		/* TCGETS2, TCSETS2...: <asm/termbits.h> and <termios.h> exclude each other. */
+		{ 0x802c542a, 0x402c542b }, { 0x802c542a, 0x402c542c }, { 0x802c542a, 0x402c542d },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(get_set); i++) {
+		unsigned char was[64] = { 0 }, is[64] = { 0 };
+
+		CHECK_INT(file_ioctl(f, get_set[i][0], was, 0), 0);
+		CHECK_INT(file_ioctl(f, get_set[i][1], was, 0), 0);
+		CHECK_INT(file_ioctl(f, get_set[i][0], is, 0), 0);
+		CHECK_INT(memcmp(was, is, sizeof(was)), 0);
+	}
+}
+
 static void use_terminal(void *arg) MAY_YIELD;
 static void use_terminal(void *arg)
 {
@@ -141,6 +161,7 @@ static void use_terminal(void *arg)
 	CHECK_INT(file_ioctl(f, TCGETS, &settings, 0), 0);
 	settings.c_oflag &= ~(tcflag_t)OPOST;
 	CHECK_INT(file_ioctl(f, TCSETSW, &settings, 0), 0);
+	check_old_and_new_forms();
 	CHECK_INT(file_ioctl(f, TIOCGPGRP, &group, 0), 0);
 	CHECK_INT(group, 4711);
 	CHECK_INT(file_ioctl(f, TCSBRK, NULL, 1), 0); /* tcdrain */
