@@ -200,17 +200,16 @@ int64_t call_readahead(struct request *req)
 int64_t call_ftruncate(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
-	const struct inode *inode = f ? file_inode(f) : NULL;
 
 	if (!f)
 		return -EBADF;
-	if ((int64_t)req->arg[1] < 0 || !file_writable(f) || !inode || inode->type != S_IFREG)
+	if ((int64_t)req->arg[1] < 0 || !file_writable(f))
 		return -EINVAL;
 	if (within_file_limit(req, f, 0, req->arg[1]) != (int64_t)req->arg[1]) {
 		proc_signal_caller(SIGXFSZ);
 		return -EFBIG;
 	}
-	return vfs_truncate(&req->process->cred, file_inode(f), req->arg[1], true);
+	return file_truncate(f, &req->process->cred, req->arg[1]);
 }
 
 int64_t call_fallocate(struct request *req)
