@@ -27,6 +27,8 @@ ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, uint64_t of
 		return inode->fs->read_only ? -EROFS : -EINVAL;
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (size > 0 && offset == INT64_MAX)
+		return -EFBIG; /* not even one byte fits, whatever the file system */
 	if (size > INT64_MAX - offset)
 		size = INT64_MAX - offset;
 	return inode->ops->write(inode, buf, size, offset);
