@@ -107,7 +107,33 @@ static void find_vdso(struct shim_process *p)
 	fclose(maps);
 	if (!p->vdso_start)
 		p->vdso_start = p->vdso_end = 0x7ffffffff000;
-	p->vdso_entry = getauxval(AT_SYSINFO_EHDR);
+}
+
+/* What the kernel told us of the machine. By /proc: the C library changes what getauxval tells. */
+static void find_machine(struct shim_process *p)
+{
+	const struct {
+		uint64_t tag;
+		uint64_t *to;
+	} wanted[] = {
+		{ AT_SYSINFO_EHDR, &p->vdso_entry },
+		{ AT_HWCAP, &p->hwcap },
+		{ AT_HWCAP2, &p->hwcap2 },
+		{ AT_CLKTCK, &p->clock_ticks },
+		{ AT_MINSIGSTKSZ, &p->min_signal_stack },
+		{ AT_RSEQ_FEATURE_SIZE, &p->rseq_feature_size },
+		{ AT_RSEQ_ALIGN, &p->rseq_align },
+	};
+	FILE *auxv = fopen("/proc/self/auxv", "re");
+	uint64_t pair[2];
+
+	if (!auxv)
+		fail("/proc/self/auxv");
+	while (fread(pair, sizeof(pair), 1, auxv) == 1)
+		for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
+			if (pair[0] == wanted[i].tag)
+				*wanted[i].to = pair[1];
+	fclose(auxv);
 }
 
 static void fill_process(const struct launch_options *o)
@@ -120,10 +146,7 @@ static void fill_process(const struct launch_options *o)
 	p->scratch_strings = argv_size + strings_size(o->envp, &p->envc);
 	put_strings(put_strings(at, o->argv), o->envp);
 	find_vdso(p);
-	p->hwcap = getauxval(AT_HWCAP);
-	p->hwcap2 = getauxval(AT_HWCAP2);
-	p->clock_ticks = getauxval(AT_CLKTCK);
-	p->min_signal_stack = getauxval(AT_MINSIGSTKSZ);
+	find_machine(p);
 }
 
 /* Nothing of the host's descriptors goes along, but the socket. */

@@ -305,7 +305,7 @@ static int64_t limits(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
 	return r;
 }
 
-/* Scheduling of the caller is the host's business; of others, nobody's here. */
+/* Scheduling of the caller is the host's business; niceness of others, the manager's. */
 static int64_t scheduling(uint64_t nr, const uint64_t arg[6])
 {
 	unsigned int who = nr == SYS_setpriority || nr == SYS_ioprio_set ? 1 : 0;
@@ -314,9 +314,9 @@ static int64_t scheduling(uint64_t nr, const uint64_t arg[6])
 	if ((uint32_t)arg[who] != 0 &&
 	    (uint32_t)arg[who] != (uint32_t)gate_call(SYS_getpid, 0, 0, 0, 0, 0) &&
 	    (uint32_t)arg[who] != (uint32_t)gate_call(SYS_gettid, 0, 0, 0, 0, 0))
-		return -EPERM;
+		return nr == SYS_setpriority ? SHIM_NOT_SPECIAL : -EPERM;
 	if (who == 1 && (uint32_t)arg[0] != (nr == SYS_setpriority ? 0u : 1u))
-		return -EPERM; /* of a group or a user */
+		return nr == SYS_setpriority ? SHIM_NOT_SPECIAL : -EPERM; /* of a group or a user */
 	own[who] = 0;
 	if (who == 1)
 		own[0] = (uint32_t)arg[0];

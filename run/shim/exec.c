@@ -323,10 +323,14 @@ static void put_auxiliary(struct stack *s, const struct run_plan *plan, const ui
 	put_pair(s, AT_HWCAP2, p->hwcap2);
 	put_pair(s, AT_EXECFN, name);
 	put_pair(s, AT_MINSIGSTKSZ, p->min_signal_stack);
+	if (p->rseq_feature_size) {
+		put_pair(s, AT_RSEQ_FEATURE_SIZE, p->rseq_feature_size);
+		put_pair(s, AT_RSEQ_ALIGN, p->rseq_align);
+	}
 	put_pair(s, AT_NULL, 0);
 }
 
-#define AUXILIARY_WORDS 40u
+#define AUXILIARY_WORDS 48u
 
 static int64_t build_stack(struct shim_thread *t, const struct run_plan *plan,
 			   const struct strings *given, const uint64_t bias[2], uint64_t *ret_rsp)

@@ -108,12 +108,18 @@ struct shim_thread {
 };
 static_assert(offsetof(struct shim_thread, exit_rax) == 40, "entry.S");
 
+/* Newer than some headers. */
+#ifndef AT_RSEQ_FEATURE_SIZE
+#define AT_RSEQ_FEATURE_SIZE 27
+#define AT_RSEQ_ALIGN 28
+#endif
+
 /* One a process, at RUN_PROCESS. Guarded by nothing but what is said. */
 struct shim_process {
 	/* set by the launcher, constant */
 	uint64_t vdso_start, vdso_end; /* with vvar: never unmapped */
 	uint64_t vdso_entry;	       /* AT_SYSINFO_EHDR */
-	uint64_t hwcap, hwcap2, clock_ticks, min_signal_stack;
+	uint64_t hwcap, hwcap2, clock_ticks, min_signal_stack, rseq_feature_size, rseq_align;
 	uint64_t scratch_strings; /* first exec: strings of argv and envp in RUN_SCRATCH */
 	uint32_t argc, envc;
 	/* under fd_lock: the socket, the descriptor slots, reserved ranges */
