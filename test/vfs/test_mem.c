@@ -6,6 +6,8 @@
 #include "vfs/mem/mem.h"
 
 #include <linux/falloc.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/xattr.h>
@@ -162,13 +164,66 @@ VFS_TEST(a_mapping_and_reads_and_writes_see_each_other)
 	shared[PAGE + 100] = '!';
 	CHECK_INT(vfs_read(f, text, 1, PAGE + 100), 1);
 	CHECK_INT(text[0], '!');
-	/* Shrinking does not take the client's pages away; they are zero. */
 	CHECK_INT(vfs_truncate(&cred, f, 2, true), 0);
 	CHECK(memcmp(shared, "cl\0\0\0\0", 6) == 0);
 	CHECK_INT(vfs_read(f, text, sizeof(text), 0), 2);
 	CHECK_INT(vfs_map(f, false, &again), 0);
 	CHECK(again.version == m.version && !again.writable);
 	munmap(shared, 2 * PAGE);
+	dentry_put(d);
+}
+
+static sigjmp_buf out_of_fault;
+
+static void on_fault(int sig)
+{
+	siglongjmp(out_of_fault, sig);
+}
+
+static int touch(volatile const char *at)
+{
+	int sig = sigsetjmp(out_of_fault, 1);
+
+	if (sig == 0)
+		(void)*at;
+	return sig;
+}
+
+VFS_TEST(a_mapping_ends_with_the_page_in_which_the_file_ends)
+{
+	struct vfs_mapping m;
+	struct dentry *d;
+	struct inode *f;
+	char *shared, text[4];
+
+	use_mem(0);
+	signal(SIGBUS, on_fault);
+	f = open_file("f", &d);
+	CHECK_INT(vfs_write(f, "text", 4, 2 * PAGE), 4);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_KEEP_SIZE, 0, 8 * PAGE), 0); /* counts for nothing */
+	CHECK_INT(vfs_map(f, true, &m), 0);
+	shared = mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m.host_fd, 0);
+	CHECK(shared != MAP_FAILED);
+	CHECK_INT(touch(shared + 3 * PAGE - 1), 0);
+	CHECK_INT(touch(shared + 3 * PAGE), SIGBUS);
+	CHECK_INT(vfs_read(f, text, 4, 2 * PAGE), 4); /* by our own mapping, from here on */
+	CHECK_INT(vfs_truncate(&cred, f, PAGE + 1, true), 0);
+	CHECK_INT(touch(shared + 2 * PAGE - 1), 0);
+	CHECK_INT(touch(shared + 2 * PAGE), SIGBUS);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_KEEP_SIZE, 0, 4 * PAGE), 0);
+	CHECK_INT(touch(shared + 2 * PAGE), SIGBUS);
+	CHECK_INT(vfs_truncate(&cred, f, 4 * PAGE, true), 0);
+	CHECK_INT(touch(shared + 4 * PAGE - 1), 0);
+	CHECK_INT(shared[2 * PAGE], 0);
+	CHECK_INT(vfs_read(f, text, 4, 2 * PAGE), 4);
+	CHECK_INT(text[0], 0);
+	CHECK_INT(vfs_fallocate(f, 0, 4 * PAGE, 1), 0);
+	CHECK_INT(touch(shared + 5 * PAGE - 1), 0);
+	CHECK_INT(vfs_truncate(&cred, f, 0, true), 0);
+	CHECK_INT(touch(shared), SIGBUS);
+	CHECK_INT(vfs_write(f, "new", 3, 0), 3);
+	CHECK_INT(shared[0], 'n');
+	munmap(shared, 5 * PAGE);
 	dentry_put(d);
 }
 
@@ -213,7 +268,6 @@ VFS_TEST(a_client_can_do_no_harm_with_what_it_maps)
 	CHECK_INT(pwrite(m.host_fd, "x", 1, 0), -1);
 	CHECK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m.host_fd, 0) == MAP_FAILED);
 	CHECK_INT(vfs_map(f, true, &m), 0);
-	CHECK_INT(ftruncate(m.host_fd, 0), -1);
 	CHECK_INT(fcntl(m.host_fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
 	CHECK_INT(vfs_read(f, text, 4, 0), 4);
 	CHECK(memcmp(text, "data", 4) == 0);
@@ -559,6 +613,7 @@ static const struct test tests[] = {
 	TEST(holes_are_punched_with_and_without_a_mapping),
 	TEST(a_mapping_and_reads_and_writes_see_each_other),
 	TEST(only_so_many_files_are_mapped_at_a_time),
+	TEST(a_mapping_ends_with_the_page_in_which_the_file_ends),
 	TEST(a_client_can_do_no_harm_with_what_it_maps),
 	TEST(a_file_is_the_array_of_bytes_that_was_written),
 	TEST(a_full_file_system_says_so_and_recovers),

@@ -141,14 +141,13 @@ int mem_resize(struct mem_inode *m, uint64_t size)
 
 	if (size > MEM_FILE_MAX)
 		return -EFBIG;
-	if (size < m->size) {
+	if (m->file.map) {
+		r = map_resize(fs, m->file.map, size);
+	} else if (size < m->size) {
 		/* To a page's end: past the end of file all is zero when it grows again. */
 		uint64_t end = (m->size + MEM_PAGE_SIZE - 1) & ~(uint64_t)(MEM_PAGE_SIZE - 1);
 
-		if (m->file.map)
-			r = map_punch(fs, m->file.map, size, end - size);
-		else
-			punch_pages(fs, &m->file.pages, size, end - size);
+		punch_pages(fs, &m->file.pages, size, end - size);
 	}
 	if (r == 0)
 		m->size = size;
@@ -187,12 +186,11 @@ int mem_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size)
 		else
 			r = allocate_pages(fs, &m->file.pages, offset, size);
 	}
-	if (r < 0)
-		return r;
-	if (!(mode & FALLOC_FL_KEEP_SIZE) && offset + size > m->size)
-		m->size = offset + size;
-	mem_touch(m);
-	return 0;
+	if (r == 0 && !(mode & FALLOC_FL_KEEP_SIZE) && offset + size > m->size)
+		r = mem_resize(m, offset + size);
+	if (r == 0)
+		mem_touch(m);
+	return r;
 }
 
 /* First hole at or after `offset`: the first page missing from the run that starts there. */

@@ -11,8 +11,10 @@
 
 /*
  * Client mappings and our reads and writes are coherent because they are the same
- * pages: those of the memfd. What a client may do to it is bounded by its seals: it
- * cannot shrink it (our mapping would fault) nor add seals.
+ * pages: those of the memfd. It ends with the page in which the file ends, as a client
+ * that touches what is behind must get its SIGBUS. So it is not sealed against shrinking:
+ * that no client can shrink it (our mapping would fault) is the filter's doing, which
+ * lets none call ftruncate or fallocate (run/filter.c).
  *
  * Plain memory access is used only where pages are known to be there (dense_end):
  * reading a hole through a mapping would make a page, and writing one could end in
@@ -91,15 +93,22 @@ static int write_all(int fd, const char *from, size_t size, uint64_t offset)
 	return 0;
 }
 
-/* Copy what the file holds; the first hole ends the dense part. */
-static int copy_pages(struct mem_map *map, const struct mem_pages *pages)
+/*
+ * Copy what the file holds; the first hole ends the dense part. What was allocated behind
+ * the file's end is lost: it would be inside the memfd.
+ */
+static int copy_pages(struct mem_map *map, const struct mem_pages *pages, uint64_t size)
 {
 	bool dense = true;
 	uint64_t expected = 0;
 
 	for (uint64_t i = pages_next(pages, 0); i != UINT64_MAX; i = pages_next(pages, i + 1)) {
 		uint64_t offset = i << MEM_PAGE_SHIFT;
-		int r = write_all(map->fd, pages_find(pages, i), MEM_PAGE_SIZE, offset);
+		int r;
+
+		if (offset >= size)
+			break;
+		r = write_all(map->fd, pages_find(pages, i), MEM_PAGE_SIZE, offset);
 
 		if (r < 0)
 			return r;
@@ -131,12 +140,12 @@ int map_new(struct mem_inode *m)
 	map->fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	r = map->fd < 0 ? -errno : 0;
 	if (r == 0)
-		r = copy_pages(map, &m->file.pages);
+		r = copy_pages(map, &m->file.pages, size);
 	if (r == 0 && map->file_size < size) {
 		r = ftruncate(map->fd, (off_t)size) < 0 ? -errno : 0;
 		map->file_size = size;
 	}
-	if (r == 0 && fcntl(map->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+	if (r == 0 && fcntl(map->fd, F_ADD_SEALS, F_SEAL_SEAL) < 0)
 		r = -errno;
 	if (r < 0) {
 		map_free(fs, map);
@@ -240,10 +249,28 @@ int map_allocate(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64
 
 	if (fs->used + size > fs->limit)
 		return -ENOSPC;
-	if (fallocate(map->fd, 0, (off_t)page_down(offset), (off_t)(end - page_down(offset))) < 0)
+	if (fallocate(map->fd, FALLOC_FL_KEEP_SIZE, (off_t)page_down(offset),
+		      (off_t)(end - page_down(offset))) < 0)
 		return -errno;
-	if (map->file_size < end)
-		map->file_size = end;
+	settle(fs, map);
+	return 0;
+}
+
+int map_resize(struct mem_fs *fs, struct mem_map *map, uint64_t size)
+{
+	uint64_t end = page_up(size);
+	int r = 0;
+
+	/* What is left of the last page is zero when the file grows again. */
+	if (end <= map->file_size)
+		r = map_punch(fs, map, size, end - size);
+	if (r < 0 || end == map->file_size)
+		return r;
+	if (ftruncate(map->fd, (off_t)end) < 0)
+		return -errno;
+	map->file_size = end;
+	if (map->dense_end > end)
+		map->dense_end = end;
 	settle(fs, map);
 	return 0;
 }

@@ -52,11 +52,11 @@ uint64_t pool_pages(void); /* census */
 
 /* ---- map.c: a file whose bytes are in a memfd, because a client maps it. */
 struct mem_map {
-	int fd;	     /* sealed against shrinking: what is mapped stays mapped */
+	int fd;
 	int read_fd; /* the same file, opened for reading only; -1: not yet */
 	char *base;  /* our mapping: [0, mapped) */
 	uint64_t mapped;
-	uint64_t file_size; /* of the memfd: never less than ours */
+	uint64_t file_size; /* of the memfd: the file's, to a page's end */
 	uint64_t dense_end; /* [0, dense_end) is known to have pages: plain memory access */
 	uint64_t charged;   /* bytes */
 	uint64_t version;
@@ -71,7 +71,10 @@ ssize_t map_write(struct mem_fs *fs, struct mem_map *map, const void *buf, size_
 		  uint64_t offset);
 /* Zero, and free where whole pages allow it. */
 int map_punch(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64_t size);
+/* Behind the end of the memfd too, which stays where it is. */
 int map_allocate(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64_t size);
+/* The file has another size: let the memfd end with its last page. */
+MUST_USE int map_resize(struct mem_fs *fs, struct mem_map *map, uint64_t size);
 int64_t map_seek(struct mem_map *map, uint64_t offset, int whence);
 uint64_t map_blocks(struct mem_fs *fs, struct mem_map *map); /* of 512 bytes; corrects the charge */
 
