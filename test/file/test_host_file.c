@@ -128,9 +128,13 @@ static void check_old_and_new_forms(void) MAY_YIELD;
 static void check_old_and_new_forms(void)
 {
 	static const unsigned int get_set[][2] = {
-		{ TCGETA, TCSETA },   { TCGETA, TCSETAW },   { TCGETA, TCSETAF },
+		{ TCGETA, TCSETA },
+		{ TCGETA, TCSETAW },
+		{ TCGETA, TCSETAF },
 		/* TCGETS2, TCSETS2...: <asm/termbits.h> and <termios.h> exclude each other. */
-		{ 0x802c542a, 0x402c542b }, { 0x802c542a, 0x402c542c }, { 0x802c542a, 0x402c542d },
+		{ 0x802c542a, 0x402c542b },
+		{ 0x802c542a, 0x402c542c },
+		{ 0x802c542a, 0x402c542d },
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(get_set); i++) {

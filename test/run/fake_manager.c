@@ -214,8 +214,8 @@ static void send_signal(struct fake_client *c, unsigned int entry, const struct 
 		return;
 	}
 	r = call->num == SYS_kill
-			? kill((pid_t)call->arg[0], (int)call->arg[1])
-			: (int)syscall(SYS_tgkill, call->arg[0], call->arg[1], call->arg[2]);
+		    ? kill((pid_t)call->arg[0], (int)call->arg[1])
+		    : (int)syscall(SYS_tgkill, call->arg[0], call->arg[1], call->arg[2]);
 
 	reply(c, entry, r < 0 ? -errno : 0, RUN_REPLY_KICK);
 }
