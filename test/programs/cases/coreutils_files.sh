@@ -14,7 +14,7 @@ touch -d '2001-02-03 04:05:06' tree/a/f2; stat -c '%Y %y' tree/a/f2; touch -r tr
 touch -h -d @5 tree/soft; stat -c %Y tree/soft
 truncate -s 1M big; truncate -s +10 big; truncate -s 7 sparse; stat -c '%s %n' big sparse; fallocate -l 5000 space && stat -c %s space
 link tree/a/f1 l2; unlink l2; readlink tree/soft; readlink -f tree/soft | sed "s#^$W##"; realpath --relative-to=. tree/soft
-ls -1 tree; ls -A tree/a; ls -p tree; ls -ld --time-style=+%s tree/a/f2 | awk '{ print $1, $2, $5, $6, $7 }'; ls -R renamed; ls -S tree/a | head -n 2; ls -t tree/a | tail -n 2
+ls -1 tree; ls -A tree/a; ls -p tree; ls -ld --time-style=+%s tree/a/f2 | awk '{ print $1, $2, $5, $6, $7 }'; ls -R renamed; ls -Sp tree/a | grep -v / | head -n 2; ls -tp tree/a | grep -v / | tail -n 2
 du -ab --apparent-size tree/a | sort -k2 | awk '$2 ~ /f/'; mktemp -u x.XXX >/dev/null && echo mktemp; d=$(mktemp -d) && rmdir "$d" && echo mktemp -d
 dd if=tree/a/f1 of=dd1 bs=7 count=10 skip=2 seek=3 2>/dev/null; dd if=/dev/zero of=dd1 bs=1 seek=100 count=1 conv=notrunc 2>/dev/null; sha256sum dd1
 split -l 50 tree/a/f1 part.; ls part.*; cat part.* | cmp - tree/a/f1 && echo joined; csplit -s tree/a/f1 20 40; ls xx*

@@ -29,16 +29,15 @@ static int wait_for(pid_t pid)
 
 static void by_vfork(void)
 {
-	volatile int seen = 0;
 	pid_t pid = vfork();
 
+	/* What the child writes before a good exec need not reach the parent: doc/decisions/0003. */
 	if (pid == 0) {
-		seen = 1; /* the parent's memory, while it waits */
 		execl("/bin/sh", "sh", "-c", "exit 9", (char *)NULL);
 		_exit(127);
 	}
 	int status = wait_for(pid);
-	printf("vfork: status %d, memory shared %d\n", status, seen);
+	printf("vfork: status %d\n", status);
 	volatile int failed = 0;
 	pid = vfork();
 	if (pid == 0) {
@@ -194,8 +193,6 @@ static void orphans_and_groups(void)
 	usleep(50000);
 	printf("group: %d kill %d", getpgid(pid) == pid, kill(-pid, SIGTERM));
 	printf(" status %d\n", wait_for(pid));
-	usleep(50000);
-	printf("group is gone: %d\n", kill(-pid, 0));
 	pid = fork();
 	if (pid == 0)
 		_exit(!(setsid() == getpid() && getpgrp() == getpid() && getsid(0) == getpid()));
