@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define SERVERS_DEFAULT 8u
-#define SPIN_DEFAULT_NS 30000u
+#define SPIN_DEFAULT_NS 100000u
 #define SWEEP_NS UINT64_C(1000000000)
 #define CLOSE_STEP_NS UINT64_C(50000) /* the first look; each next one waits twice as long */
 #define CLOSE_STEP_MAX_NS UINT64_C(5000000)

@@ -37,13 +37,24 @@
 
 #define PAGE_SIZE 4096u
 #define LOOKS_A_TURN 32u /* between two looks at the clock, and two offers of the processor */
+/*
+ * A turn of spinning that takes so long gave the processor to somebody who wants it. Who
+ * spins then is only in the way, and would wait for its turn when a call comes; who sleeps
+ * is woken before those who compute. So spinning rests for a while.
+ */
+#define CROWDED_NS UINT64_C(40000)
+#define CROWDED_REST_NS UINT64_C(2000000)
+#define LONG_TURN_NS 20000u /* it takes 2 us if nobody else wants the processor */
+#define PAUSE_MIN_NS 1000000u
+#define PAUSE_MAX_NS 256000000u
 #define SLEEP_MAX_NS UINT64_C(1000000000)
 
 static struct {
 	struct run_server *server;
 	struct area_bell *bell;
 	uint64_t sleeps;
-	bool worked; /* since it last spun */
+	bool worked;		   /* since it last spun */
+	uint64_t crowded_until_ns; /* others want the processors: no spinning until then */
 } shm;
 
 uint64_t shm_sleeps(void)
@@ -90,6 +101,8 @@ int shm_init(int *ret_server_fd, int *ret_bell_fd)
 
 	shm.sleeps = 0;
 	shm.worked = true;
+	shm.pause_ns = PAUSE_MIN_NS;
+	shm.no_spin_before_ns = 0;
 	shm.server = shared_page("hascall-server", &server_fd);
 	if (!shm.server)
 		return -errno;
@@ -242,29 +255,49 @@ static void sleep_on_bell(uint32_t seen, uint64_t deadline_ns)
 }
 
 /*
- * Look for a while after the last work, offering the processor to the programs that
- * may wait for it; then sleep. Returns as soon as there may be work.
+ * Somebody else wants this processor: while we spin we would be in its way, and while
+ * it runs a client's call would wait for it. Asleep, we are woken, and soon. So no
+ * spinning for a while; twice as long each time.
+ */
+static void crowded(uint64_t now_ns)
+{
+	shm.pause_ns = shm.pause_ns < PAUSE_MAX_NS ? shm.pause_ns * 2 : PAUSE_MAX_NS;
+	shm.no_spin_before_ns = now_ns + shm.pause_ns;
+}
+
+/*
+ * Look for a while after the last work, offering the processor to who may wait for
+ * it. True as soon as there may be work.
  */
 static bool spin(uint64_t deadline_ns)
 {
-	uint64_t now_ns = clock_now_ns(), end_ns = now_ns + front_options.spin_ns;
+	uint64_t now_ns = clock_now_ns(), end_ns = now_ns + front_options.spin_ns, before_ns;
+	bool alone = false;
 
-	if (!shm.worked || front_options.spin_ns == 0)
+	if (!shm.worked || now_ns < shm.no_spin_before_ns)
 		return false;
 	shm.worked = false;
 	if (end_ns > deadline_ns)
 		end_ns = deadline_ns;
 	while (now_ns < end_ns) {
 		for (unsigned int i = 0; i < LOOKS_A_TURN; i++) {
-			if (look())
+			if (look()) {
+				if (alone)
+					shm.pause_ns = PAUSE_MIN_NS;
 				return true;
+			}
 			__builtin_ia32_pause();
 		}
 		if (host_poll())
 			return true;
+		before_ns = now_ns;
 		sched_yield();
-		show_cpu();
 		now_ns = clock_now_ns();
+		if (now_ns - before_ns > LONG_TURN_NS) {
+			crowded(now_ns);
+			return false;
+		}
+		alone = true;
 	}
 	return false;
 }

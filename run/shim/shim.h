@@ -92,10 +92,11 @@ struct shim_thread {
 	uint64_t stack_top;	  /* 8: the shim's stack of this thread */
 	uint64_t user_rsp;	  /* 16: program's, while a stub call runs */
 	uint32_t deferred;	  /* 24: a signal waits for the end of the call */
-	uint32_t state;	   /* 28: enum shim_thread_state, cleared last when the thread ends */
-	uint64_t exit_rip; /* 32: where a stub call returns to (trap exit) */
-	uint64_t exit_rax; /* 40: and with what */
-	uint32_t index;	   /* of its entry */
+	uint32_t state;	     /* 28: enum shim_thread_state, cleared last when the thread ends */
+	uint64_t exit_rip;   /* 32: where a stub call returns to (trap exit) */
+	uint64_t exit_rax;   /* 40: and with what */
+	uint32_t index;	     /* of its entry */
+	uint32_t spin_turns; /* how long a call spins before it sleeps: wait.c learns */
 	bool cancel_sent;
 	bool by_stub;	  /* the call being served came by a stub, not a trap */
 	uint64_t call_nr; /* its number, for a restart */

@@ -9,7 +9,9 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#define SPIN_TURNS 600u	    /* of a pause each: some 15 us */
+#define SPIN_TURNS 600u /* of a pause each: some 15 us; where a thread begins */
+#define SPIN_TURNS_MAX 3000u
+#define SPIN_TURNS_MIN 32u
 #define SPIN_LOOK_EVERY 64u /* turns between looks at who runs where */
 #define SPIN_NO_WAIT 64u    /* for calls that wait for other processes as a rule */
 
@@ -35,7 +37,7 @@ static void ring(void)
 	(void)gate_call(SYS_futex, (uint64_t)&bell->rings, FUTEX_WAKE, 1, 0, 0);
 }
 
-static unsigned int spin_turns(uint32_t num)
+static unsigned int spin_turns(const struct shim_thread *t, uint32_t num)
 {
 	switch (num) {
 	case SYS_wait4:
@@ -48,8 +50,19 @@ static unsigned int spin_turns(uint32_t num)
 	case RUN_FORKED:
 		return SPIN_NO_WAIT;
 	default:
-		return SPIN_TURNS;
+		return t->spin_turns ? t->spin_turns : SPIN_TURNS;
 	}
+}
+
+/* Spinning that helped may take longer next time; in vain, it is in the manager's way. */
+static void learn(struct shim_thread *t, unsigned int turns, bool helped)
+{
+	if (turns == SPIN_NO_WAIT)
+		return;
+	turns = helped ? turns * 2 : turns / 2;
+	t->spin_turns = turns < SPIN_TURNS_MIN	 ? SPIN_TURNS_MIN
+			: turns > SPIN_TURNS_MAX ? SPIN_TURNS_MAX
+						 : turns;
 }
 
 static void send_cancel(struct shim_thread *t)
@@ -63,14 +76,17 @@ static void send_cancel(struct shim_thread *t)
 static bool spin(struct shim_thread *t, const struct syscall_info *e, unsigned int turns)
 {
 	for (unsigned int i = 0; i < turns; i++) {
-		if (slot_state(e) == SYSCALL_COMPLETED)
+		if (slot_state(e) == SYSCALL_COMPLETED) {
+			learn(t, turns, true);
 			return true;
+		}
 		if (__atomic_load_n(&t->deferred, __ATOMIC_RELAXED) && !t->cancel_sent)
 			send_cancel(t);
 		if (i % SPIN_LOOK_EVERY == 0 && area_cpu(&server()->server) == this_cpu())
 			return false;
 		__builtin_ia32_pause();
 	}
+	learn(t, turns, false);
 	return slot_state(e) == SYSCALL_COMPLETED;
 }
 
@@ -105,7 +121,7 @@ int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], ui
 	area_mark_posted(&shim_control()->hint, t->index);
 	if (area_must_ring(&server()->server))
 		ring();
-	if (!spin(t, e, spin_turns(num)))
+	if (!spin(t, e, spin_turns(t, num)))
 		while (slot_state(e) != SYSCALL_COMPLETED)
 			sleep_on(t, e);
 	if (slot_take(e, &ret, &flags) < 0)
