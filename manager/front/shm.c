@@ -36,14 +36,7 @@
 #include <unistd.h>
 
 #define PAGE_SIZE 4096u
-#define LOOKS_A_TURN 32u /* between two looks at the clock, and two offers of the processor */
-/*
- * A turn of spinning that takes so long gave the processor to somebody who wants it. Who
- * spins then is only in the way, and would wait for its turn when a call comes; who sleeps
- * is woken before those who compute. So spinning rests for a while.
- */
-#define CROWDED_NS UINT64_C(40000)
-#define CROWDED_REST_NS UINT64_C(2000000)
+#define LOOKS_A_TURN 32u    /* between two looks at the clock, and two offers of the processor */
 #define LONG_TURN_NS 20000u /* it takes 2 us if nobody else wants the processor */
 #define PAUSE_MIN_NS 1000000u
 #define PAUSE_MAX_NS 256000000u
@@ -53,8 +46,8 @@ static struct {
 	struct run_server *server;
 	struct area_bell *bell;
 	uint64_t sleeps;
-	bool worked;		   /* since it last spun */
-	uint64_t crowded_until_ns; /* others want the processors: no spinning until then */
+	bool worked;			      /* since it last spun */
+	uint64_t no_spin_before_ns, pause_ns; /* see crowded() */
 } shm;
 
 uint64_t shm_sleeps(void)
@@ -292,6 +285,7 @@ static bool spin(uint64_t deadline_ns)
 			return true;
 		before_ns = now_ns;
 		sched_yield();
+		show_cpu();
 		now_ns = clock_now_ns();
 		if (now_ns - before_ns > LONG_TURN_NS) {
 			crowded(now_ns);
