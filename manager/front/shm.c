@@ -39,7 +39,7 @@
 #define LOOKS_A_TURN 32u    /* between two looks at the clock, and two offers of the processor */
 #define LONG_TURN_NS 20000u /* it takes 2 us if nobody else wants the processor */
 #define PAUSE_MIN_NS 1000000u
-#define PAUSE_MAX_NS 256000000u
+#define PAUSE_MAX_NS 64000000u
 #define SLEEP_MAX_NS UINT64_C(1000000000)
 
 static struct {
