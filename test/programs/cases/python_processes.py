@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-# python3: fork, exec, wait forms, signals, multiprocessing, select, poll, epoll, socketpair, mmap, locks, pty
-import fcntl, mmap, multiprocessing, os, pty, select, signal, socket, struct, sys, termios, time, threading
+# python3: fork, exec, wait forms, signals, multiprocessing, select, poll, epoll, socketpair, mmap, locks
+import fcntl, mmap, multiprocessing, os, select, signal, socket, sys, time, threading
 
 os.makedirs(os.environ["W"])
 os.chdir(os.environ["W"])
@@ -99,21 +99,6 @@ with open("m", "w+b") as f:
             return error.errno
     print(os.waitstatus_to_exitcode(os.waitpid(child(try_lock), 0)[1]))
 
-pid, master = pty.fork()
-if pid == 0:
-    os.execvp("sh", ["sh", "-c", "tty >/dev/null && echo terminal; read x; echo got $x; stty size"])
-fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
-os.write(master, b"typed\n")
-seen = b""
-while True:
-    try:
-        data = os.read(master, 1000)
-    except OSError:
-        break
-    if not data:
-        break
-    seen += data
-print(sorted(seen.split()), os.waitpid(pid, 0)[1])
 print(os.getpgid(0) == os.getpgrp(), os.getsid(0) > 0, os.nice(0), os.getpriority(os.PRIO_PROCESS, 0))
 pid = child(lambda: os.execv("/bin/sh", ["sh", "-c", "exit 4"]))
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), os.posix_spawn("/bin/true", ["true"], os.environ) > 0, os.wait()[1])
