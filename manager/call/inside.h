@@ -56,6 +56,18 @@ struct inode *call_object_inode(const struct call_object *object);
 int64_t open_at(struct request *req, int32_t dir_fd, unsigned int path, int flags, uint32_t mode)
 	MAY_YIELD;
 
+/*
+ * ---- resolve.c: the path in req->text[0] as RESOLVE_* allow it: the directory (counted)
+ * and the last name in it, which is no link to be followed. Flags to add to open's, or -errno.
+ */
+struct resolve_request {
+	struct dentry *at; /* where a relative path starts */
+	uint64_t resolve;
+	bool follow_last;
+};
+MUST_USE int resolve_path(struct request *req, const struct resolve_request *ask,
+			  struct dentry **ret_dir, char name[VFS_NAME_MAX + 1]) MAY_YIELD;
+
 /* ms < 0: never. */
 uint64_t deadline_of_ms(int64_t ms);
 uint64_t deadline_of_ns(uint64_t ns); /* RUN_NULL: never */

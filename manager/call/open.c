@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define OPEN_FLAGS                                                                             \
 	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | \
@@ -95,18 +96,67 @@ MUST_USE static int openat2_check(const struct open_how *how)
 		return -EINVAL;
 	if (how->resolve & RESOLVE_CACHED)
 		return -EAGAIN; /* nothing is promised to be cached */
-	if (how->resolve & ~(uint64_t)RESOLVE_IN_ROOT)
+	if ((how->resolve & RESOLVE_IN_ROOT) && how->resolve != RESOLVE_IN_ROOT)
 		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* RESOLVE_IN_ROOT: the directory is the root of the whole walk, for absolute paths too. */
+static int64_t open_in_root(struct request *req, struct dentry *at, struct open_request *o)
+	MAY_YIELD
+{
+	struct vfs view = req->process->view;
+
+	view.root = at;
+	view.cwd = at;
+	o->view = &view;
+	o->at = at;
+	o->path = req->text[0];
+	return open_install(req, o);
+}
+
+static int64_t open_restricted(struct request *req, struct dentry *at, uint64_t resolve,
+			       struct open_request *o) MAY_YIELD
+{
+	const struct resolve_request ask = {
+		.at = at,
+		.resolve = resolve,
+		.follow_last = !(o->flags & O_NOFOLLOW) &&
+			       (o->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL),
+	};
+	AUTO_DENTRY dir = NULL;
+	char name[VFS_NAME_MAX + 1];
+	int r = resolve_path(req, &ask, &dir, name);
+
+	if (r < 0)
+		return r;
+	/* A link that takes the name's place meanwhile is not followed. */
+	o->flags |= r | O_NOFOLLOW;
+	o->view = &req->process->view;
+	o->at = dir;
+	o->path = name;
+	return open_install(req, o);
+}
+
+/* Where a relative path starts, whatever the path: a directory. */
+static int start_dir(const struct request *req, int32_t fd, struct dentry **ret)
+{
+	const struct file *f = fd == AT_FDCWD ? NULL : fd_peek(req->process->fds, fd);
+
+	if (fd != AT_FDCWD && !f)
+		return -EBADF;
+	if (f && (!f->dentry || dentry_inode(f->dentry)->type != S_IFDIR))
+		return -ENOTDIR;
+	*ret = dentry_get(f ? f->dentry : req->process->view.cwd);
 	return 0;
 }
 
 int64_t call_openat2(struct request *req)
 {
-	struct vfs view = req->process->view;
-	struct open_request o = { .view = &view };
-	AUTO_PATH p = { 0 };
+	struct open_request o = { 0 };
+	AUTO_DENTRY at = NULL;
 	struct open_how how;
-	int64_t r;
+	int r;
 
 	if (req->arg[3] < sizeof(how))
 		return -EINVAL;
@@ -117,27 +167,16 @@ int64_t call_openat2(struct request *req)
 		return r;
 	if (how.resolve == 0)
 		return open_at(req, request_int(req, 0), 1, (int)how.flags, (uint32_t)how.mode);
-	/* RESOLVE_IN_ROOT: the directory is the root of the whole walk, for absolute paths too. */
-	r = request_path(req, 1, AT_FDCWD, 0, &p);
-	if (r == 0 && request_int(req, 0) != AT_FDCWD) {
-		const struct file *dir = fd_peek(req->process->fds, request_int(req, 0));
-
-		if (!dir)
-			return -EBADF;
-		if (!dir->dentry)
-			return -ENOTDIR;
-		p.at = dentry_get(dir->dentry);
-	} else if (r == 0) {
-		p.at = dentry_get(view.cwd);
-	}
+	r = request_string(req, 1, req->text[0]);
+	if (r >= 0)
+		r = start_dir(req, request_int(req, 0), &at);
 	if (r < 0)
 		return r;
-	view.root = p.at;
-	view.cwd = p.at;
-	o.path = p.text;
 	o.flags = (int)how.flags & OPEN_FLAGS;
 	o.mode = (uint32_t)how.mode;
-	return open_install(req, &o);
+	if (how.resolve & RESOLVE_IN_ROOT)
+		return open_in_root(req, at, &o);
+	return open_restricted(req, at, how.resolve, &o);
 }
 
 int64_t call_memfd_create(struct request *req)

@@ -171,6 +171,52 @@ static int opens_below(void)
 	return 0;
 }
 
+static int64_t open_as(const char *path, uint64_t resolve, uint64_t flags)
+{
+	const struct open_how how = { .flags = flags, .resolve = resolve };
+
+	put(IN, &how, sizeof(how));
+	return call(SYS_openat2, 3, TEXT(path), IN, sizeof(how));
+}
+
+static int opens_restricted(void)
+{
+	int64_t fd;
+
+	CHECK_INT(call(SYS_mkdir, TEXT("/tmp/r"), 0700), 0);
+	CHECK_INT(call(SYS_mkdir, TEXT("/tmp/r/d"), 0700), 0);
+	CHECK_INT(open_file("/tmp/r", O_RDONLY | O_DIRECTORY), 3);
+	CHECK_INT(open_file("/tmp/r/d/f", O_RDWR | O_CREAT), 4);
+	CHECK_INT(call(SYS_symlink, TEXT("../d/f"), TEXT2("/tmp/r/d/inner")), 0);
+	CHECK_INT(call(SYS_symlink, TEXT("../../r/d/f"), TEXT2("/tmp/r/d/outer")), 0);
+	CHECK_INT(call(SYS_symlink, TEXT("/tmp/r/d/f"), TEXT2("/tmp/r/absolute")), 0);
+	CHECK_INT(call(SYS_symlink, TEXT("d"), TEXT2("/tmp/r/dir")), 0);
+	CHECK_INT(call(SYS_symlink, TEXT("loop"), TEXT2("/tmp/r/loop")), 0);
+	fd = open_as("d/../dir/./inner", RESOLVE_BENEATH, O_RDONLY);
+	CHECK_INT(fd, 5);
+	CHECK_INT(open_as("d/outer", RESOLVE_BENEATH, O_RDONLY), -EXDEV);
+	CHECK_INT(open_as("absolute", RESOLVE_BENEATH, O_RDONLY), -EXDEV);
+	CHECK_INT(open_as("/tmp/r/d/f", RESOLVE_BENEATH, O_RDONLY), -EXDEV);
+	CHECK_INT(open_as("..", RESOLVE_BENEATH, O_RDONLY), -EXDEV);
+	CHECK_INT(open_as("d/..", RESOLVE_BENEATH, O_RDONLY), 6);
+	CHECK_INT(open_as("loop", RESOLVE_BENEATH, O_RDONLY), -ELOOP);
+	CHECK_INT(open_as("dir/f", RESOLVE_NO_SYMLINKS, O_RDONLY), -ELOOP);
+	CHECK_INT(open_as("d/f", RESOLVE_NO_SYMLINKS, O_RDONLY), 7);
+	CHECK_INT(open_as("d/f/", RESOLVE_NO_SYMLINKS, O_RDONLY), -ENOTDIR);
+	CHECK_INT(open_as("d/none", RESOLVE_BENEATH, O_RDONLY), -ENOENT);
+	CHECK_INT(open_as("d/new", RESOLVE_BENEATH, O_RDWR | O_CREAT), 8);
+	CHECK_INT(open_as("d/inner", RESOLVE_BENEATH, O_RDONLY | O_NOFOLLOW), -ELOOP);
+	CHECK_INT(open_as("", RESOLVE_BENEATH, O_RDONLY), -ENOENT);
+	CHECK_INT(open_as("/dev/null", RESOLVE_NO_XDEV, O_RDONLY), -EXDEV);
+	CHECK_INT(open_as("/proc/self/cwd", RESOLVE_NO_MAGICLINKS, O_RDONLY), -ELOOP);
+	return 0;
+}
+
+static void a_restricted_walk_stays_where_it_may(void)
+{
+	CHECK_INT(run_inside(opens_restricted, NULL), 0);
+}
+
 static void openat2_and_memfd(void)
 {
 	CHECK_INT(run_inside(opens_below, NULL), 0);
@@ -562,18 +608,12 @@ static void each_call_is_a_line_of_the_trace(void)
 }
 
 static const struct test tests[] = {
-	TEST(names_and_attributes),
-	TEST(times_in_all_their_forms),
-	TEST(openat2_and_memfd),
-	TEST(descriptors_and_their_flags),
-	TEST(limits_hold),
-	TEST(copies_between_descriptors),
-	TEST(waiting_for_descriptors),
-	TEST(sockets_with_names),
-	TEST(descriptors_travel_in_messages),
-	TEST(identity_is_kept_inside),
-	TEST(extended_attributes),
-	TEST(ioctls_by_their_table),
-	TEST(each_call_is_a_line_of_the_trace),
+	TEST(names_and_attributes),	   TEST(times_in_all_their_forms),
+	TEST(openat2_and_memfd),	   TEST(a_restricted_walk_stays_where_it_may),
+	TEST(descriptors_and_their_flags), TEST(limits_hold),
+	TEST(copies_between_descriptors),  TEST(waiting_for_descriptors),
+	TEST(sockets_with_names),	   TEST(descriptors_travel_in_messages),
+	TEST(identity_is_kept_inside),	   TEST(extended_attributes),
+	TEST(ioctls_by_their_table),	   TEST(each_call_is_a_line_of_the_trace),
 };
 TEST_MAIN(tests)
