@@ -146,7 +146,7 @@ static int64_t ask(struct shim_thread *t, uint64_t path, uint64_t dirfd, uint64_
 
 static void wait_for_threads(const struct shim_thread *self)
 {
-	for (unsigned int i = 0; i < RUN_ENTRY_COUNT; i++) {
+	for (unsigned int i = 0; i < shim_process()->blocks; i++) {
 		const struct shim_thread *t = shim_block(i);
 
 		if (t == self)
@@ -397,8 +397,7 @@ static _Noreturn void become(struct shim_thread *t, const struct strings *given,
 	uint64_t bias[2] = { 0, 0 }, rsp = 0, entry;
 	int64_t r;
 
-	if (p->threads > 1)
-		wait_for_threads(t);
+	wait_for_threads(t);
 	p->threads = 1;
 	p->fd_lock = 0;
 	p->brk_lock = 0;
@@ -471,6 +470,7 @@ _Noreturn void shim_start(void)
 	shim_control()->host_pid = (uint32_t)gate_call(SYS_getpid, 0, 0, 0, 0, 0);
 	given.first_size = shim_length(given.start) + 1;
 	p->threads = 1;
+	p->blocks = 1;
 	r = shim_post(t, RUN_START, wire, &reply);
 	if (r < 0)
 		shim_die(r == -ENOENT ? 127 : 126);

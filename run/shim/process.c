@@ -76,14 +76,20 @@ void shim_receive(void)
 
 /* ---- thread blocks */
 
+/* Under fd_lock. */
 static struct shim_thread *take_block(void)
 {
+	struct shim_process *p = shim_process();
+
 	for (unsigned int i = 0; i < RUN_ENTRY_COUNT; i++) {
 		uint32_t free = SHIM_FREE;
 
 		if (__atomic_compare_exchange_n(&shim_block(i)->state, &free, SHIM_USED, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			if (p->blocks <= i)
+				p->blocks = i + 1;
 			return shim_block(i);
+		}
 	}
 	return NULL;
 }
@@ -119,7 +125,7 @@ void shim_first_block(struct shim_thread *t)
 
 static void child_forget_threads(struct shim_thread *self)
 {
-	for (unsigned int i = 0; i < RUN_ENTRY_COUNT; i++)
+	for (unsigned int i = 0; i < shim_process()->blocks; i++)
 		if (shim_block(i) != self && shim_block(i)->state != SHIM_FREE)
 			shim_block(i)->state = SHIM_FREE;
 }
@@ -137,8 +143,7 @@ static void child_begin(struct shim_thread *t, uint64_t vfork_window)
 	(void)gate_call(SYS_dup3, RUN_FD_NEW_SOCKET, RUN_FD_SOCKET, 0, 0, 0);
 	(void)gate_call(SYS_close, RUN_FD_NEW_SOCKET, 0, 0, 0, 0);
 	(void)gate_call(SYS_close, RUN_FD_NEW_AREA, 0, 0, 0, 0);
-	if (p->threads > 1)
-		child_forget_threads(t);
+	child_forget_threads(t);
 	p->threads = 1;
 	p->fd_lock = 0;
 	p->brk_lock = 0;
@@ -224,11 +229,20 @@ static void save_registers(struct shim_registers *to, const struct k_mcontext *m
 	};
 }
 
+static uint64_t block_everything(void)
+{
+	uint64_t all = UINT64_MAX, old = 0;
+
+	(void)gate_call(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&all, (uint64_t)&old, 8, 0);
+	return old;
+}
+
 /* First code of a new thread, on its shim stack, all signals blocked. */
 void shim_thread_begin(struct shim_thread *t)
 {
 	set_signal_stack(t);
 	shim_control()->tid[t->index] = (uint32_t)gate_call(SYS_gettid, 0, 0, 0, 0, 0);
+	(void)shim_block_all(); /* from here on traps and the manager's word may come */
 	gate_load(&t->start);
 }
 
@@ -274,13 +288,16 @@ static int64_t new_thread(struct shim_thread *t, const struct k_ucontext *uc, ui
 	child->exit_rax = 0;
 	child->deferred_mask = uc->sigmask;
 	__atomic_fetch_add(&shim_process()->threads, 1, __ATOMIC_RELAXED);
-	mask = shim_block_all();
+	/* Traps too: until the new thread has named its block, %gs leads it to this one's. */
+	mask = block_everything();
 	r = gate_clone_thread(flags, child->stack_top, m->rdx, m->r10, m->r8, child);
 	if (r > 0)
 		shim_control()->tid[index] = (uint32_t)r;
 	if (r > 0)
 		publish_thread((unsigned int)index, (uint32_t)r);
-	if (!t->deferred)
+	if (t->deferred)
+		(void)shim_block_all();
+	else
 		shim_set_mask(mask);
 	if (r < 0) {
 		__atomic_fetch_sub(&shim_process()->threads, 1, __ATOMIC_RELAXED);

@@ -136,6 +136,7 @@ struct shim_process {
 	uint32_t action_lock;
 	struct k_sigaction action[SIGNAL_COUNT];
 	uint32_t threads;      /* how many, atomic */
+	uint32_t blocks;       /* the first that was never used; under fd_lock */
 	uint32_t vfork_child;  /* this process is a vfork child until exec */
 	uint64_t vfork_window; /* program's stack pointer at vfork */
 };
