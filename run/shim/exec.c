@@ -335,6 +335,7 @@ static void put_auxiliary(struct stack *s, const struct run_plan *plan, const ui
 static int64_t build_stack(struct shim_thread *t, const struct run_plan *plan,
 			   const struct strings *given, const uint64_t bias[2], uint64_t *ret_rsp)
 {
+	struct shim_process *p = shim_process();
 	const char *bounce = (const char *)shim_bounce(t);
 	uint64_t size = plan->stack_size ? plan->stack_size : 8u << 20;
 	uint64_t skip = plan->prefix_count ? given->first_size : 0;
@@ -348,6 +349,8 @@ static int64_t build_stack(struct shim_thread *t, const struct run_plan *plan,
 	if (base < 0)
 		return base;
 	(void)gate_call(SYS_madvise, (uint64_t)base, size, 15 /* MADV_NOHUGEPAGE */, 0, 0);
+	p->stack_start = shim_control()->stack_start = (uint64_t)base;
+	p->stack_end = shim_control()->stack_end = (uint64_t)base + size;
 	s.top = (uint64_t)base + size - 16;
 	name = push_bytes(&s, bounce + plan->execfn_offset,
 			  shim_length(bounce + plan->execfn_offset) + 1);

@@ -152,6 +152,8 @@ static void child_begin(struct shim_thread *t, uint64_t vfork_window)
 	p->vfork_window = vfork_window;
 	t->index = 0;
 	c->tid[0] = (uint32_t)gate_call(SYS_gettid, 0, 0, 0, 0, 0);
+	c->stack_start = p->stack_start;
+	c->stack_end = p->stack_end;
 	__atomic_store_n(&c->host_pid, (uint32_t)gate_call(SYS_getpid, 0, 0, 0, 0, 0),
 			 __ATOMIC_RELEASE);
 }
@@ -291,8 +293,6 @@ static int64_t new_thread(struct shim_thread *t, const struct k_ucontext *uc, ui
 	/* Traps too: until the new thread has named its block, %gs leads it to this one's. */
 	mask = block_everything();
 	r = gate_clone_thread(flags, child->stack_top, m->rdx, m->r10, m->r8, child);
-	if (r > 0)
-		shim_control()->tid[index] = (uint32_t)r;
 	if (r > 0)
 		publish_thread((unsigned int)index, (uint32_t)r);
 	if (t->deferred)

@@ -129,6 +129,7 @@ struct shim_process {
 	struct {
 		uint64_t start, end;
 	} reserve[8];
+	uint64_t stack_start, stack_end; /* of the first thread, set by exec */
 	/* under brk_lock */
 	uint32_t brk_lock;
 	uint64_t brk_start, brk_end;
