@@ -221,8 +221,11 @@ static int source_info(int32_t pid, int32_t tid, struct proc_info *ret)
 /* ---- texts. */
 
 /* Lines of the host's maps without what is the shim's; names of our own memory objects are none. */
-static void add_maps_line(struct proc_text *to, char *line, size_t size)
+static void add_maps_line(const struct process *p, struct proc_text *to, char *line, size_t size)
 {
+	const struct run_control *c = p->client ? client_control(p->client) : NULL;
+	char stack[128];
+	int length;
 	unsigned long long start, end;
 	char *name;
 
@@ -234,17 +237,26 @@ static void add_maps_line(struct proc_text *to, char *line, size_t size)
 		proc_add(to, "\n", 1);
 		return;
 	}
+	/* Where it ends is the client's word: no more than a name hangs on it. */
+	if (c && start < c->stack_end && end >= c->stack_end) {
+		length = snprintf(stack, sizeof(stack), "%-72.*s [stack]\n",
+				  (int)strcspn(line, "\n"), line);
+		if (length > 0 && length < (int)sizeof(stack)) {
+			proc_add(to, stack, (size_t)length);
+			return;
+		}
+	}
 	proc_add(to, line, size);
 }
 
-static int source_maps(int32_t pid, struct proc_text *to)
+static int source_maps(const struct process *p, struct proc_text *to)
 {
 	char *buf = malloc(MAPS_PIECE * 16);
 	ssize_t size;
 
 	if (!buf)
 		return -ENOMEM;
-	size = read_host(pid, "maps", buf, MAPS_PIECE * 16);
+	size = read_host(p->pid, "maps", buf, MAPS_PIECE * 16);
 	for (char *line = buf; size > 0 && *line;) {
 		char *end = strchr(line, '\n');
 		char after;
@@ -253,7 +265,7 @@ static int source_maps(int32_t pid, struct proc_text *to)
 			break;
 		after = end[1];
 		end[1] = '\0';
-		add_maps_line(to, line, (size_t)(end + 1 - line));
+		add_maps_line(p, to, line, (size_t)(end + 1 - line));
 		end[1] = after;
 		line = end + 1;
 	}
@@ -290,7 +302,7 @@ static int source_text(int32_t pid, enum proc_text_kind kind, struct proc_text *
 			proc_add(to, p->text->bytes + p->text->cmdline_size, p->text->environ_size);
 		return 0;
 	case PROC_MAPS:
-		return source_maps(pid, to);
+		return source_maps(p, to);
 	case PROC_AUXV:
 		return source_auxv(pid, to);
 	}
