@@ -44,7 +44,8 @@ class Result:
 
 
 def adopt_strays():
-    """Become the parent of processes whose parent died: so that Runner.run can find them."""
+    """Become the parent of processes whose parent died, so that run() finds them; and leave tidily on SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
