@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,19 @@ static void reset_signals(void)
 }
 
 /*
+ * Whoever starts hascall may be root; its programs need none of root's rights on the host:
+ * no real-time scheduling, no raised limits. Inside, what root may do is the manager's.
+ */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capset, &header, none) < 0)
+		fail("capabilities");
+}
+
+/*
  * The C library registered a restartable sequence in memory that is about to go; the
  * kernel would end the process when it next writes there.
  */
@@ -211,6 +225,7 @@ static _Noreturn void become_program(const struct launch_options *o, pid_t manag
 	fill_process(o);
 	keep_socket_only(o->socket_fd);
 	drop_restartable_sequence();
+	drop_capabilities();
 	r = filter_install();
 	if (r < 0) {
 		errno = -r;
