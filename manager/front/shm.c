@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #define PAGE_SIZE 4096u
+#define TURNS_ALWAYS 12u    /* of a microsecond or so, whoever else wants the processor */
 #define LOOKS_A_TURN 32u    /* between two looks at the clock, and two offers of the processor */
 #define LONG_TURN_NS 20000u /* it takes 2 us if nobody else wants the processor */
 #define PAUSE_MIN_NS 1000000u
@@ -262,24 +263,37 @@ static void crowded(uint64_t now_ns)
  * Look for a while after the last work, offering the processor to who may wait for
  * it. True as soon as there may be work.
  */
+static bool look_a_turn(void)
+{
+	for (unsigned int i = 0; i < LOOKS_A_TURN; i++) {
+		if (look())
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
+}
+
 static bool spin(uint64_t deadline_ns)
 {
 	uint64_t now_ns = clock_now_ns(), end_ns = now_ns + front_options.spin_ns, before_ns;
 	bool alone = false;
 
-	if (!shm.worked || now_ns < shm.no_spin_before_ns)
+	if (!shm.worked || front_options.spin_ns == 0)
 		return false;
 	shm.worked = false;
+	/* About as long as to sleep and be woken: calls often come one after the other. */
+	for (unsigned int turn = 0; turn < TURNS_ALWAYS; turn++)
+		if (look_a_turn())
+			return true;
 	if (end_ns > deadline_ns)
 		end_ns = deadline_ns;
+	if (now_ns < shm.no_spin_before_ns)
+		return false;
 	while (now_ns < end_ns) {
-		for (unsigned int i = 0; i < LOOKS_A_TURN; i++) {
-			if (look()) {
-				if (alone)
-					shm.pause_ns = PAUSE_MIN_NS;
-				return true;
-			}
-			__builtin_ia32_pause();
+		if (look_a_turn()) {
+			if (alone)
+				shm.pause_ns = PAUSE_MIN_NS;
+			return true;
 		}
 		if (host_poll())
 			return true;
