@@ -9,11 +9,13 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#define SPIN_TURNS 600u /* of a pause each: some 15 us; where a thread begins */
-#define SPIN_TURNS_MAX 3000u
-#define SPIN_TURNS_MIN 32u
-#define SPIN_LOOK_EVERY 64u /* turns between looks at who runs where */
-#define SPIN_NO_WAIT 64u    /* for calls that wait for other processes as a rule */
+/* In turns of a pause each, some 25 ns. */
+#define CLAIM_TURNS 600u /* until the manager takes the call: where a thread begins */
+#define CLAIM_TURNS_MIN 64u
+#define CLAIM_TURNS_MAX 2500u
+#define SERVED_TURNS 3000u	 /* while it works on the call */
+#define SERVED_TURNS_WAITING 64u /* the same, for calls that wait for others as a rule */
+#define LOOK_EVERY 64u		 /* turns between looks at who runs where */
 
 static unsigned int this_cpu(void)
 {
@@ -37,7 +39,7 @@ static void ring(void)
 	(void)gate_call(SYS_futex, (uint64_t)&bell->rings, FUTEX_WAKE, 1, 0, 0);
 }
 
-static unsigned int spin_turns(const struct shim_thread *t, uint32_t num)
+static unsigned int served_turns(uint32_t num)
 {
 	switch (num) {
 	case SYS_wait4:
@@ -48,21 +50,19 @@ static unsigned int spin_turns(const struct shim_thread *t, uint32_t num)
 	case SYS_epoll_wait:
 	case SYS_epoll_pwait:
 	case RUN_FORKED:
-		return SPIN_NO_WAIT;
+		return SERVED_TURNS_WAITING;
 	default:
-		return t->spin_turns ? t->spin_turns : SPIN_TURNS;
+		return SERVED_TURNS;
 	}
 }
 
-/* Spinning that helped may take longer next time; in vain, it is in the manager's way. */
+/* Waiting for the claim that helped may take longer next time; in vain, it is in the way. */
 static void learn(struct shim_thread *t, unsigned int turns, bool helped)
 {
-	if (turns == SPIN_NO_WAIT)
-		return;
 	turns = helped ? turns * 2 : turns / 2;
-	t->spin_turns = turns < SPIN_TURNS_MIN	 ? SPIN_TURNS_MIN
-			: turns > SPIN_TURNS_MAX ? SPIN_TURNS_MAX
-						 : turns;
+	t->spin_turns = turns < CLAIM_TURNS_MIN	  ? CLAIM_TURNS_MIN
+			: turns > CLAIM_TURNS_MAX ? CLAIM_TURNS_MAX
+						  : turns;
 }
 
 static void send_cancel(struct shim_thread *t)
@@ -73,21 +73,36 @@ static void send_cancel(struct shim_thread *t)
 		ring();
 }
 
-static bool spin(struct shim_thread *t, const struct syscall_info *e, unsigned int turns)
+/* Spin while the entry is in `state`, at most so many turns. What it is in then. */
+static int spin_in(struct shim_thread *t, const struct syscall_info *e, int state,
+		   unsigned int turns)
 {
-	for (unsigned int i = 0; i < turns; i++) {
-		if (slot_state(e) == SYSCALL_COMPLETED) {
-			learn(t, turns, true);
-			return true;
-		}
+	int now = slot_state(e);
+
+	for (unsigned int i = 0; i < turns && now == state; i++) {
 		if (__atomic_load_n(&t->deferred, __ATOMIC_RELAXED) && !t->cancel_sent)
 			send_cancel(t);
-		if (i % SPIN_LOOK_EVERY == 0 && area_cpu(&server()->server) == this_cpu())
-			return false;
+		if (i % LOOK_EVERY == 0 && area_cpu(&server()->server) == this_cpu())
+			return now;
 		__builtin_ia32_pause();
+		now = slot_state(e);
 	}
-	learn(t, turns, false);
-	return slot_state(e) == SYSCALL_COMPLETED;
+	return now;
+}
+
+/*
+ * An entry that is not claimed soon tells that the manager does not run now; once it is
+ * claimed, the manager runs on another processor, and the reply is worth waiting for.
+ */
+static bool spin(struct shim_thread *t, const struct syscall_info *e, uint32_t num)
+{
+	unsigned int turns = t->spin_turns ? t->spin_turns : CLAIM_TURNS;
+	int state = spin_in(t, e, SYSCALL_HASCALL, turns);
+
+	learn(t, turns, state != SYSCALL_HASCALL);
+	if (state == SYSCALL_EXECUTING)
+		state = spin_in(t, e, SYSCALL_EXECUTING, served_turns(num));
+	return state == SYSCALL_COMPLETED;
 }
 
 static void sleep_on(struct shim_thread *t, struct syscall_info *e)
@@ -121,7 +136,7 @@ int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], ui
 	area_mark_posted(&shim_control()->hint, t->index);
 	if (area_must_ring(&server()->server))
 		ring();
-	if (!spin(t, e, spin_turns(t, num)))
+	if (!spin(t, e, num))
 		while (slot_state(e) != SYSCALL_COMPLETED)
 			sleep_on(t, e);
 	if (slot_take(e, &ret, &flags) < 0)
