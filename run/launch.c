@@ -217,7 +217,11 @@ static _Noreturn void become_program(const struct launch_options *o, pid_t manag
 		fail("prctl");
 	if (getppid() != manager)
 		_exit(SET_UP_FAILED); /* it ended before we asked to be told */
-	(void)setsid();		      /* terminal signals go to the manager, which forwards them */
+	/*
+	 * Terminal signals go to the manager, which forwards them. No session of its own: in an
+	 * orphaned group the kernel ignores SIGTSTP; here our parent is of another group.
+	 */
+	(void)setpgid(0, 0);
 	reset_signals();
 	check_limits();
 	map_shim();

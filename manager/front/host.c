@@ -255,27 +255,35 @@ static uint64_t status_mask(const char *status, const char *name)
 	return line ? strtoull(line + strlen(name), NULL, 16) : 0;
 }
 
-static bool signal_ignored(struct thread *t, int sig)
+/* A thread's status as the host tells it; empty if it is gone. Good until the next call. */
+static const char *read_status(int32_t pid, int32_t tid)
 {
-	uint64_t bit = UINT64_C(1) << (sig - 1);
 	static char status[4096]; /* too large for a task's stack; nobody yields here */
+	ssize_t size = -1;
 	char path[64];
-	ssize_t size;
 	int fd;
 
-	if (t->process->pid <= 0)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", t->process->pid,
-		 area_thread_tid(t));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	size = read(fd, status, sizeof(status) - 1);
-	close(fd);
-	if (size <= 0)
-		return false;
-	status[size] = '\0';
-	return ((status_mask(status, "SigIgn:") | status_mask(status, "SigBlk:")) & bit) != 0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		size = read(fd, status, sizeof(status) - 1);
+		close(fd);
+	}
+	status[size > 0 ? size : 0] = '\0';
+	return status;
+}
+
+static bool signal_ignored(struct thread *t, int sig)
+{
+	const char *status = read_status(t->process->pid, area_thread_tid(t));
+	uint64_t mask = status_mask(status, "SigIgn:") | status_mask(status, "SigBlk:");
+
+	return (mask >> (sig - 1) & 1) != 0;
+}
+
+static bool signal_caught(const struct process *p, int sig)
+{
+	return (status_mask(read_status(p->pid, p->pid), "SigCgt:") >> (sig - 1) & 1) != 0;
 }
 
 static int get_nice(struct process *p, int *ret)
@@ -329,6 +337,7 @@ const struct proc_host host_process_ops = {
 	.set_nice = set_nice,
 	.publish = area_publish,
 	.signal_ignored = signal_ignored,
+	.signal_caught = signal_caught,
 	.reap = reap_host,
 	.ended = process_ended,
 };

@@ -160,7 +160,7 @@ static bool links_outside(const struct process *p, const struct group *g)
 }
 
 /* A group is orphaned if no member has such a link: nobody would continue it. `ending` is none. */
-static bool group_orphaned(const struct group *g, const struct process *ending)
+bool group_orphaned(const struct group *g, const struct process *ending)
 {
 	LIST_EACH(it, &g->members) {
 		const struct process *p = LIST_ENTRY(it, struct process, group_node);

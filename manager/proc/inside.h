@@ -18,6 +18,7 @@ void process_gone(struct process *p);
 /* A thread comes (false: there are too many) or goes. */
 bool threads_take(void);
 void threads_give_back(void);
+unsigned int threads_count(void);
 
 /* group.c */
 MUST_USE int group_new(int32_t pgid, struct session *session, struct group **ret);
@@ -26,6 +27,9 @@ void group_join(struct group *g, struct process *p);
 void group_leave(struct process *p); /* the last one frees it */
 /* The process ends: its session loses its leader, groups may become orphans. */
 void group_process_ends(struct process *p);
+
+/* No member has a parent that could continue it; `ending` counts for nothing, NULL is fine. */
+bool group_orphaned(const struct group *g, const struct process *ending);
 
 /* signal.c */
 /* Tell the parent what became of its child: SIGCHLD, and wake its wait. */

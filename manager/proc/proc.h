@@ -116,8 +116,15 @@ struct thread {
 MUST_USE int thread_new(struct process *p, int entry, struct thread **ret);
 /* It will post no more; frees it, at once or when its call is completed. */
 void thread_end(struct thread *t);
+/* Its call waits for a server. */
+void thread_queued(struct thread *t);
 /* Completed: the reply has been given, or there is nobody to give it to. */
 void thread_idle(struct thread *t);
+/*
+ * Every thread of every program waits for the manager now: nobody would notice if it
+ * waited for the host itself.
+ */
+bool threads_all_wait(void);
 /* Cut its call short, if there is one. */
 void thread_cancel(struct thread *t);
 /* Whose call the running task serves: NULL in other tasks. */
@@ -238,6 +245,8 @@ struct proc_host {
 	void (*publish)(struct process *p);
 	/* Does the thread block or ignore the signal? */
 	bool (*signal_ignored)(struct thread *t, int sig);
+	/* Has the process a handler for it? */
+	bool (*signal_caught)(const struct process *p, int sig);
 	void (*reap)(struct process *p); /* host_dead, and nobody will ask for the number again */
 	/* A process ended that nobody waits for, or the last one did. */
 	void (*ended)(struct process *p);

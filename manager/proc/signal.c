@@ -30,6 +30,14 @@ static siginfo_t info_from(const struct signal_from *from, int sig)
 	return info;
 }
 
+/* A stop by the keyboard's signals would be for ever in an orphaned group: there it is lost. */
+static bool stop_is_lost(const struct process *p, int sig)
+{
+	if (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU)
+		return false;
+	return p->group && group_orphaned(p->group, NULL) && !proc_host->signal_caught(p, sig);
+}
+
 /* The last step of every way to a process. */
 static void deliver(struct process *p, const siginfo_t *info)
 {
@@ -37,7 +45,8 @@ static void deliver(struct process *p, const siginfo_t *info)
 		p->early_signals |= UINT64_C(1) << (info->si_signo - 1);
 		return;
 	}
-	if (p->state == PROCESS_ZOMBIE || p->state == PROCESS_GONE || p->host_dead)
+	if (p->state == PROCESS_ZOMBIE || p->state == PROCESS_GONE || p->host_dead ||
+	    stop_is_lost(p, info->si_signo))
 		return;
 	(void)proc_host->signal(p, info); /* it may have died this moment: nobody to tell */
 }
@@ -195,7 +204,7 @@ int process_kill_thread(const struct signal_from *from, int32_t tgid, int32_t ti
 		return -ESRCH;
 	if (!signal_permitted(from->sender, t->process, sig))
 		return -EPERM;
-	if (sig == 0)
+	if (sig == 0 || stop_is_lost(t->process, sig))
 		return 0;
 	*ret_self = t->process == from->sender;
 	info = info_from(from, sig);

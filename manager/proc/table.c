@@ -66,6 +66,11 @@ bool threads_take(void)
 	return true;
 }
 
+unsigned int threads_count(void)
+{
+	return table.thread_count;
+}
+
 void threads_give_back(void)
 {
 	assert(table.thread_count > 0);

@@ -10,6 +10,8 @@
 /* Server tasks by their task: who asks thread_current() is rarely in a hurry. */
 static struct list servers[SERVER_BUCKETS];
 
+static unsigned int waiting; /* threads that are QUEUED or SERVED */
+
 static struct list *server_bucket(const struct task *task)
 {
 	return &servers[((uintptr_t)task >> 6) % SERVER_BUCKETS];
@@ -117,8 +119,22 @@ void thread_end(struct thread *t)
 		thread_free(t);
 }
 
+void thread_queued(struct thread *t)
+{
+	assert(t->state == THREAD_IDLE);
+	t->state = THREAD_QUEUED;
+	waiting++;
+}
+
+bool threads_all_wait(void)
+{
+	return waiting == threads_count();
+}
+
 void thread_idle(struct thread *t)
 {
+	if (t->state != THREAD_IDLE)
+		waiting--;
 	t->state = THREAD_IDLE;
 	t->task = NULL;
 	t->cancelled = false;

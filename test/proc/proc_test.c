@@ -138,6 +138,12 @@ static bool fake_ignored(struct thread *t, int sig)
 	return ignores;
 }
 
+static bool fake_caught(const struct process *p, int sig)
+{
+	(void)p;
+	return sig == SIGTTOU;
+}
+
 static void fake_reap(struct process *p)
 {
 	(void)p;
@@ -161,6 +167,7 @@ static const struct proc_host fake_host = {
 	.set_nice = fake_set_nice,
 	.publish = fake_nothing,
 	.signal_ignored = fake_ignored,
+	.signal_caught = fake_caught, /* SIGTTOU alone */
 	.reap = fake_reap,
 	.ended = fake_nothing,
 };

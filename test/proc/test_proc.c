@@ -403,6 +403,25 @@ static void a_group_that_was_orphaned_before_is_left_alone(void)
 	end_processes();
 }
 
+static void a_keyboards_stop_is_lost_in_an_orphaned_group(void)
+{
+	struct process *p, *job;
+
+	begin_processes();
+	p = first_process(100);
+	job = child_of(p, 101);
+	process_signal(job, SIGTSTP, SI_KERNEL);
+	process_signal(job, SIGTTIN, SI_KERNEL);
+	EXPECT_SENT("");
+	process_signal(job, SIGTTOU, SI_KERNEL); /* has a handler */
+	process_signal(job, SIGSTOP, SI_KERNEL);
+	EXPECT_SENT("22 to 101: code 128 from 0\n19 to 101: code 128 from 0\n");
+	CHECK_INT(process_setpgid(job, 0, 0), 0);
+	process_signal(job, SIGTSTP, SI_KERNEL);
+	EXPECT_SENT("20 to 101: code 128 from 0\n");
+	end_processes();
+}
+
 /* ---- signals. */
 
 static int try_kill(struct process *from, int32_t pid, int sig)
@@ -661,6 +680,7 @@ static const struct test tests[] = {
 	TEST(groups_follow_posix),
 	TEST(an_orphaned_stopped_group_is_hung_up),
 	TEST(a_group_that_was_orphaned_before_is_left_alone),
+	TEST(a_keyboards_stop_is_lost_in_an_orphaned_group),
 	TEST(only_processes_inside_are_signalled),
 	TEST(signals_need_the_right_user),
 	TEST(a_group_is_signalled_as_one),
