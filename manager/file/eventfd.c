@@ -71,7 +71,8 @@ static unsigned int eventfd_poll(struct file *f, struct poll_table *pt)
 	struct eventfd *e = f->private_data;
 
 	poll_table_add(pt, &e->changed);
-	return (e->value > 0 ? FILE_READY_IN : 0u) | (e->value < EVENTFD_MAX ? FILE_READY_OUT : 0u);
+	/* Without the NORM bits, as Linux tells it. */
+	return (e->value > 0 ? POLLIN : 0u) | (e->value < EVENTFD_MAX ? POLLOUT : 0u);
 }
 
 static void eventfd_release(struct file *f)

@@ -178,7 +178,7 @@ static unsigned int timerfd_poll(struct file *f, struct poll_table *pt)
 	struct timerfd *t = f->private_data;
 
 	poll_table_add(pt, &t->changed);
-	return t->due ? FILE_READY_IN : 0;
+	return t->due ? POLLIN : 0;
 }
 
 static void timerfd_release(struct file *f)
