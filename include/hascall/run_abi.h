@@ -85,7 +85,7 @@ struct run_control {
 	struct area_hint hint __attribute__((aligned(64)));
 	/* a fork's child says who it is before its first call */
 	uint32_t host_pid __attribute__((aligned(64)));
-	uint32_t tid[RUN_ENTRY_COUNT]; /* host thread of each entry */
+	uint32_t tid[RUN_ENTRY_COUNT];	 /* host thread of each entry */
 	uint64_t stack_start, stack_end; /* of the program's first thread; for /proc/PID/maps */
 };
 
