@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define FD_FIRST_SIZE 64u
+#define FD_SHARE 8u /* parts of the room that is left */
 
 MUST_USE static int fd_grow(struct fd_table *t, uint32_t wanted)
 {
@@ -132,6 +133,18 @@ static void fd_put_in(struct fd_table *t, uint32_t fd, struct file *f, bool cloe
 		t->cloexec[fd / 64] &= ~bit;
 }
 
+/*
+ * Once three quarters of all open files are taken, a table may hold an eighth of what is
+ * left: n of them that take without end come to rest at FILE_LIMIT / (n + 8) each, and
+ * eight times that remains for the others.
+ */
+static bool fd_share_taken(const struct fd_table *t)
+{
+	uint64_t taken = file_count();
+
+	return taken >= FILE_LIMIT / 4 * 3 && t->count >= (FILE_LIMIT - taken) / FD_SHARE;
+}
+
 int fd_install(struct fd_table *t, struct file *f, bool cloexec, uint32_t from, uint64_t limit)
 {
 	uint32_t fd;
@@ -139,7 +152,7 @@ int fd_install(struct fd_table *t, struct file *f, bool cloexec, uint32_t from, 
 
 	if (limit > FD_MAX)
 		limit = FD_MAX;
-	if (!t) {
+	if (!t || fd_share_taken(t)) {
 		file_put(f);
 		return -EMFILE;
 	}

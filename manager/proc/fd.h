@@ -6,6 +6,7 @@
  *
  * Order    the lowest free number is given.
  * Limit    numbers below the `limit` given with each call (RLIMIT_NOFILE), FD_MAX at most.
+ *          When most of FILE_LIMIT is taken, a fair share of what is left (EMFILE).
  * Owner    the table holds one reference a descriptor. fd_get() gives one to the caller.
  *          The table itself is counted: processes made with CLONE_FILES share one.
  *          It is the owner of record locks (file_lock_posix).

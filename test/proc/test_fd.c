@@ -109,6 +109,30 @@ static void a_copy_lives_on_its_own(void)
 	end();
 }
 
+/* Whoever takes all there are is stopped before the others are. */
+static void the_last_files_are_shared_out(void)
+{
+	struct fd_table *other;
+	int r, taken = 0;
+
+	begin();
+	CHECK_INT(fd_table_new(&other), 0);
+	while ((r = fd_install(t, a_file(), false, 0, FD_MAX)) >= 0)
+		taken++;
+	CHECK_INT(r, -EMFILE);
+	CHECK_INT(taken, FILE_LIMIT / 4 * 3 - 1);
+	for (int i = 0; i < 1000; i++)
+		CHECK_INT(fd_install(other, a_file(), false, 0, FD_MAX), i);
+	CHECK_INT(fd_install(t, a_file(), false, 0, FD_MAX), -EMFILE);
+	CHECK_INT(fd_close(t, 0), 0);
+	CHECK_INT(fd_install(t, a_file(), false, 0, FD_MAX), -EMFILE);
+	fd_table_put(t);
+	CHECK_INT(fd_table_new(&t), 0);
+	CHECK_INT(fd_install(t, a_file(), false, 0, FD_MAX), 0);
+	fd_table_put(other);
+	end();
+}
+
 static void no_table_holds_nothing(void)
 {
 	CHECK(fd_get(NULL, 0) == NULL);
@@ -125,6 +149,7 @@ static void no_table_holds_nothing(void)
 static const struct test tests[] = {
 	TEST(the_lowest_free_number_is_given), TEST(the_limit_is_kept),
 	TEST(replacing_closes_what_was_there), TEST(exec_closes_what_is_marked),
-	TEST(a_copy_lives_on_its_own),	       TEST(no_table_holds_nothing),
+	TEST(a_copy_lives_on_its_own),	       TEST(the_last_files_are_shared_out),
+	TEST(no_table_holds_nothing),
 };
 TEST_MAIN(tests)
