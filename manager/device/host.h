@@ -38,6 +38,8 @@ struct host_options {
 	/* Runs on an executor's thread when a reply has come: end hooks.idle() of the scheduler. */
 	void (*notify)(void *ctx);
 	void *notify_ctx;
+	/* Nobody would notice if the scheduler's thread waited for the host. May be missing. */
+	bool (*alone)(void);
 	unsigned int calls_max;	  /* 0: HOST_CALLS_DEFAULT */
 	unsigned int workers_max; /* 0: HOST_WORKERS_DEFAULT */
 };

@@ -124,7 +124,7 @@ static ssize_t read_cached(int fd, void *buf, size_t size, uint64_t offset)
 static ssize_t read_uncached(int fd, const uint64_t arg[6], bool can_tell) MAY_YIELD
 {
 	/* Memory file systems cannot tell, but are quick. */
-	if (!can_tell && host_is_quick(fd))
+	if (host_is_quick(fd) && (!can_tell || host_alone()))
 		return host_call_brief(SYS_pread64, arg);
 	return host_call(SYS_pread64, arg);
 }

@@ -25,6 +25,9 @@ bool host_running(void); /* between host_init() and host_fini() */
 /* Sleep until a reply has come and take it. For the end only. */
 void host_wait_outside(void);
 
+/* Nobody would notice if this thread waited for the host now. */
+bool host_alone(void);
+
 /* Ends the watcher; nothing may be watched. */
 void hostwait_fini(void);
 

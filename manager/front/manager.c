@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -287,7 +288,10 @@ static int start(const struct manager_options *o)
 		.task_limit = front_options.servers_max + 64,
 	};
 	const struct sched_hooks sched_hooks = { .poll = shm_poll, .idle = shm_idle };
-	const struct host_options host_options = { .notify = on_host_reply };
+	const struct host_options host_options = {
+		.notify = on_host_reply,
+		.alone = threads_all_wait,
+	};
 	const struct proc_options proc_options = {
 		.process_limit = o->process_limit,
 		.thread_limit = front_options.servers_max,
@@ -350,6 +354,27 @@ int manager_attach(pid_t pid)
 
 /* ---- running. */
 
+/*
+ * Ctrl-Z, and the program in front has no parent inside that could continue it: what the
+ * user means to stop is all of us, and the shell outside continues us.
+ */
+static void stop_ourselves(void)
+{
+	const struct sigaction stop = { .sa_handler = SIG_DFL };
+	struct sigaction old;
+
+	if (sigaction(SIGTSTP, &stop, &old) < 0)
+		return;
+	(void)raise(SIGTSTP);
+	(void)sigaction(SIGTSTP, &old, NULL);
+}
+
+static void to_foreground(int sig)
+{
+	if (!proc_signal_foreground(sig) && sig == SIGTSTP)
+		stop_ourselves();
+}
+
 bool manager_poll(void)
 {
 	uint64_t signals = __atomic_exchange_n(&manager.signals, 0, __ATOMIC_ACQ_REL);
@@ -360,7 +385,7 @@ bool manager_poll(void)
 	for (; first != 0 && manager.first; first &= first - 1)
 		process_signal(manager.first, __builtin_ctzll(first) + 1, SI_USER);
 	for (; signals != 0; signals &= signals - 1)
-		proc_signal_foreground(__builtin_ctzll(signals) + 1);
+		to_foreground(__builtin_ctzll(signals) + 1);
 	return true;
 }
 

@@ -48,7 +48,7 @@ bool serve_queue(struct thread *t)
 	    port_try_send(serve.port, (uint64_t)(uintptr_t)t) != PORT_OK)
 		return false;
 	serve.queued++;
-	t->state = THREAD_QUEUED;
+	thread_queued(t);
 	t->cancelled = t->cancel_next;
 	t->cancel_next = false;
 	return true;

@@ -355,8 +355,11 @@ int proc_tty_ioctl(struct file *f, unsigned int cmd, void *arg);
 int proc_tty_access(struct file *f, bool writing);
 struct file *proc_open_tty(void);
 void proc_tty_first(struct process *p, struct file *tty); /* its session gets the terminal */
-/* A signal from the terminal (or from outside) to its foreground group. */
-void proc_signal_foreground(int sig);
+/*
+ * A signal from the terminal (or from outside) to its foreground group. False: nobody is
+ * there, or it is SIGTSTP and the group is an orphan inside: who stops it must be outside.
+ */
+bool proc_signal_foreground(int sig);
 
 /* ---- signals. */
 /* What a kill says about itself. */
