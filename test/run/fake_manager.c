@@ -121,6 +121,8 @@ static ssize_t read_program(void *ctx, void *buf, size_t size, uint64_t offset)
 	return pread(*(int *)ctx, buf, size, (off_t)offset);
 }
 
+/* Reading the program never yields here: there are no tasks. */
+TSA(no_thread_safety_analysis)
 static void start(struct fake_client *c)
 {
 	struct run_plan *plan = (struct run_plan *)(void *)bounce(c, 0);
