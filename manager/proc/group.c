@@ -347,14 +347,16 @@ void proc_tty_first(struct process *p, struct file *tty)
 	s->foreground = p->group->pgid;
 }
 
-void proc_signal_foreground(int sig)
+bool proc_signal_foreground(int sig)
 {
 	struct session *s = session_of_tty();
 	struct group *g = s ? group_find(s->foreground) : NULL;
 	struct process *first = process_next(NULL);
 
-	if (g)
-		group_signal(g, sig, SI_KERNEL);
-	else if (first && first->group)
-		group_signal(first->group, sig, SI_KERNEL);
+	if (!g && first)
+		g = first->group;
+	if (!g)
+		return false;
+	group_signal(g, sig, SI_KERNEL);
+	return sig != SIGTSTP || !group_orphaned(g, NULL);
 }

@@ -574,7 +574,7 @@ static void the_terminal_has_a_group_in_front(void)
 	c = child_of(p, 101);
 	CHECK_INT(process_setpgid(c, 0, 0), 0);
 	run_as(p, tty_as_caller, p);
-	proc_signal_foreground(SIGINT);
+	CHECK(proc_signal_foreground(SIGINT));
 	EXPECT_SENT("2 to 101: code 128 from 0\n");
 	{
 		struct process *shell = child_of(p,
