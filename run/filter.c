@@ -170,7 +170,7 @@ static void rules_from_the_gate(struct program *p)
 	static const uint32_t plain[] = {
 		SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigsuspend,
 		SYS_sigaltstack,  SYS_mmap,	      SYS_exit,		SYS_exit_group,
-		SYS_close,	  SYS_dup3,	      SYS_rseq,
+		SYS_close,	  SYS_dup3,	      SYS_rseq,		SYS_rt_sigtimedwait,
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(plain); i++)

@@ -339,6 +339,8 @@ static int64_t own_call(struct shim_thread *t, uint64_t nr, const uint64_t arg[6
 		return shim_sigaltstack(t, arg, t->user_rsp);
 	case SYS_rt_sigsuspend:
 		return suspend(arg);
+	case SYS_rt_sigtimedwait:
+		return shim_sigtimedwait(arg);
 	case SYS_getppid:
 	case SYS_getuid:
 	case SYS_geteuid:

@@ -76,6 +76,24 @@ gate_suspend_abandon:
 	ret
 
 /*
+ * int64_t gate_sigwait(set, info, timeout): rt_sigtimedwait under the same rule; a signal
+ * that it has taken is not lost to one that lands behind it.
+ */
+	.globl gate_sigwait, gate_sigwait_begin, gate_sigwait_end, gate_sigwait_abandon
+gate_sigwait:
+	movl $8, %r10d
+gate_sigwait_begin:
+	cmpl $0, %gs:24
+	jne gate_sigwait_abandon
+	movl $128, %eax
+	syscall
+gate_sigwait_end:
+	ret
+gate_sigwait_abandon:
+	movq $-4, %rax
+	ret
+
+/*
  * What every handler of the shim returns to; %rsp points at the ucontext. The test
  * sits in a range that signal.c restarts, so that a signal deferred during the
  * handler's last instructions is delivered too.

@@ -183,6 +183,8 @@ int64_t gate_call6(uint64_t nr, const uint64_t arg[6]);
 int64_t gate_futex_wait(uint32_t *word, uint32_t seen);
 /* rt_sigsuspend that cannot miss a signal deferred before it. */
 int64_t gate_suspend(const uint64_t *mask);
+struct k_siginfo;
+int64_t gate_sigwait(const uint64_t *set, struct k_siginfo *ret, const uint64_t *timeout);
 /* rt_sigprocmask for the program; -EINTR, not done, if a signal was deferred. */
 int64_t gate_mask(uint64_t how, const uint64_t *set, uint64_t *old);
 _Noreturn void gate_exit_thread(uint32_t *state);
@@ -192,7 +194,8 @@ int64_t gate_clone_thread(uint64_t flags, uint64_t stack, uint64_t ptid, uint64_
 _Noreturn void gate_load(const struct shim_registers *registers);
 extern const char gate_restorer[], gate_restorer_end[], gate_wait_begin[], gate_wait_end[],
 	gate_wait_abandon[], gate_suspend_begin[], gate_suspend_end[], gate_suspend_abandon[],
-	gate_mask_begin[], gate_mask_end[], gate_mask_abandon[];
+	gate_sigwait_begin[], gate_sigwait_end[], gate_sigwait_abandon[], gate_mask_begin[],
+	gate_mask_end[], gate_mask_abandon[];
 /* ---- entry.S */
 extern const char stub_window_begin[], stub_window_end[], stub_window_jump[], stub_trap_return[];
 
@@ -245,6 +248,7 @@ void shim_signals_install(void);
 void shim_signals_reset(void); /* exec: handlers to default, ignored stay */
 int64_t shim_sigaction(struct shim_thread *t, const uint64_t arg[6]);
 int64_t shim_sigprocmask(const uint64_t arg[6]);
+int64_t shim_sigtimedwait(const uint64_t arg[6]);
 int64_t shim_sigaltstack(struct shim_thread *t, const uint64_t arg[6], uint64_t rsp);
 uint64_t shim_block_all(void); /* returns the mask before */
 void shim_set_mask(uint64_t mask);

@@ -345,6 +345,8 @@ void shim_on_signal(int sig, struct k_siginfo *info, struct k_ucontext *uc)
 		uc->mcontext.rip = (uint64_t)gate_wait_abandon;
 	else if (between(rip, gate_suspend_begin, gate_suspend_end))
 		uc->mcontext.rip = (uint64_t)gate_suspend_abandon;
+	else if (between(rip, gate_sigwait_begin, gate_sigwait_end))
+		uc->mcontext.rip = (uint64_t)gate_sigwait_abandon;
 	else if (between(rip, gate_mask_begin, gate_mask_end))
 		uc->mcontext.rip = (uint64_t)gate_mask_abandon;
 	defer(t, info, uc);
@@ -548,6 +550,27 @@ int64_t shim_sigprocmask(const uint64_t arg[6])
 	if (r == -EINTR)
 		return -ERESTARTNOINTR;
 	if (r == 0 && arg[2] && copy_user((void *)arg[2], &old, 8))
+		return -EFAULT;
+	return r;
+}
+
+int64_t shim_sigtimedwait(const uint64_t arg[6])
+{
+	uint64_t set, timeout[2];
+	struct k_siginfo info;
+	int64_t r;
+
+	if (arg[3] != 8)
+		return -EINVAL;
+	if (copy_user(&set, (const void *)arg[0], 8) ||
+	    (arg[2] && copy_user(timeout, (const void *)arg[2], sizeof(timeout))))
+		return -EFAULT;
+	set &= ~BIT(SIGSYS); /* by it the manager ends a thread: never taken from under it */
+	r = gate_sigwait(&set, &info, arg[2] ? timeout : NULL);
+	if (r <= 0)
+		return r;
+	translate(&info);
+	if (arg[1] && copy_user((void *)arg[1], &info, sizeof(info)))
 		return -EFAULT;
 	return r;
 }

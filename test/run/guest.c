@@ -170,6 +170,31 @@ static void masks(void)
 	say_number("eintr", errno == EINTR);
 }
 
+/* sigtimedwait takes what is blocked, and is cut short by a handler of something else. */
+static void waits_for_signals(void)
+{
+	struct itimerval soon = { .it_value = { 0, 20000 } };
+	struct timespec brief = { .tv_nsec = 1000000 };
+	struct sigaction a = { .sa_handler = count, .sa_flags = SA_RESTART };
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	kill(getpid(), SIGUSR1);
+	say_number("taken", sigwaitinfo(&set, &info));
+	say_number("code", info.si_code);
+	say_number("timeout", sigtimedwait(&set, &info, &brief));
+	say_number("eagain", errno == EAGAIN);
+	sigaction(SIGALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	say_number("cut short", sigwaitinfo(&set, NULL));
+	say_number("eintr", errno == EINTR);
+	say_number("seen", seen);
+	say_number("efault", sigwaitinfo((const sigset_t *)8, NULL));
+}
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static long total;
 
@@ -344,12 +369,19 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*fn)(void);
 	} jobs[] = {
-		{ "signal", own_signal }, { "interrupted", interrupted },
-		{ "faults", faults },	  { "altstack", alternate_stack },
-		{ "masks", masks },	  { "threads", threads },
-		{ "forks", forks },	  { "spawn", spawn_error },
-		{ "memory", memory },	  { "crash", by_fault },
-		{ "stub", stub_calls },	  { "newthread", new_threads },
+		{ "signal", own_signal },
+		{ "interrupted", interrupted },
+		{ "faults", faults },
+		{ "altstack", alternate_stack },
+		{ "masks", masks },
+		{ "threads", threads },
+		{ "forks", forks },
+		{ "spawn", spawn_error },
+		{ "memory", memory },
+		{ "crash", by_fault },
+		{ "sigwait", waits_for_signals },
+		{ "stub", stub_calls },
+		{ "newthread", new_threads },
 	};
 
 	if (argc < 2 || !strcmp(argv[1], "arguments")) {

@@ -59,6 +59,12 @@ static void blocked_signals_wait_and_sigsuspend_lets_them_in(void)
 	runs(GUEST, "masks", "blocked 0\npending 1\ndelivered 1\nsuspended 2\neintr 1\n");
 }
 
+static void a_wait_for_signals_takes_them_or_is_cut_short(void)
+{
+	runs(GUEST, "sigwait",
+	     "taken 10\ncode 0\ntimeout -1\neagain 1\ncut short -1\neintr 1\nseen 1\nefault -1\n");
+}
+
 static void threads_make_calls_side_by_side(void)
 {
 	runs(GUEST, "threads", "total 32000\n");
@@ -108,6 +114,7 @@ static const struct test tests[] = {
 	TEST(a_bad_pointer_is_efault_and_a_bad_access_a_signal),
 	TEST(handlers_run_on_the_programs_own_alternate_stack),
 	TEST(blocked_signals_wait_and_sigsuspend_lets_them_in),
+	TEST(a_wait_for_signals_takes_them_or_is_cut_short),
 	TEST(threads_make_calls_side_by_side),
 	TEST(a_thread_is_known_as_soon_as_its_maker_goes_on),
 	TEST(forked_children_speak_for_themselves),
