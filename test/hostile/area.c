@@ -51,7 +51,8 @@ static void *scribble(void *arg)
 	const struct target *t = arg;
 
 	while (!stop) {
-		volatile uint64_t *word = (volatile uint64_t *)(t->at + random_word() % t->size / 8 * 8);
+		volatile uint64_t *word =
+			(volatile uint64_t *)(t->at + random_word() % t->size / 8 * 8);
 		switch (t->mode) {
 		case 0:
 			*word = random_word();
@@ -63,7 +64,8 @@ static void *scribble(void *arg)
 			*word = ~0ull;
 			break;
 		default:
-			*(volatile uint32_t *)(t->at + random_word() % (t->size / 64) * 64) = (uint32_t)(random_word() % 8);
+			*(volatile uint32_t *)(t->at + random_word() % (t->size / 64) * 64) =
+				(uint32_t)(random_word() % 8);
 		}
 	}
 	return NULL;
@@ -159,10 +161,32 @@ static volatile struct entry *entry(unsigned int i)
 
 static uint64_t odd_argument(void)
 {
-	static const uint64_t odd[] = { 0, 1, 2, 3, 10, 16, 4095, 4096, 65536, RUN_BOUNCE_SIZE - 1, RUN_BOUNCE_SIZE, RUN_BOUNCE_SIZE + 1, RUN_NULL, RUN_NULL - 1,
-					1ull << 31, 1ull << 32, 1ull << 63, ~0ull, (1ull << 63) - 1, 0xffffffff, (uint64_t)-100, 511, 0x7fffffff };
+	static const uint64_t odd[] = { 0,
+					1,
+					2,
+					3,
+					10,
+					16,
+					4095,
+					4096,
+					65536,
+					RUN_BOUNCE_SIZE - 1,
+					RUN_BOUNCE_SIZE,
+					RUN_BOUNCE_SIZE + 1,
+					RUN_NULL,
+					RUN_NULL - 1,
+					1ull << 31,
+					1ull << 32,
+					1ull << 63,
+					~0ull,
+					(1ull << 63) - 1,
+					0xffffffff,
+					(uint64_t)-100,
+					511,
+					0x7fffffff };
 
-	return random_word() % 4 ? odd[random_word() % (sizeof(odd) / sizeof(odd[0]))] : random_word();
+	return random_word() % 4 ? odd[random_word() % (sizeof(odd) / sizeof(odd[0]))]
+				 : random_word();
 }
 
 /* Calls posted past the shim: every number, odd arguments, no terminator in the strings. */
@@ -172,18 +196,23 @@ static void post_wild(void *arg)
 	long until = now_ms() + SCRIBBLE_MS;
 	const long *what = arg;
 
-	memset((void *)(RUN_AREA + RUN_BOUNCE_OFFSET + RUN_BOUNCE_SIZE), what[0] ? 0x2f : 'a', RUN_BOUNCE_SIZE);
+	memset((void *)(RUN_AREA + RUN_BOUNCE_OFFSET + RUN_BOUNCE_SIZE), what[0] ? 0x2f : 'a',
+	       RUN_BOUNCE_SIZE);
 	for (unsigned int round = 0; now_ms() < until; round++) {
 		for (unsigned int i = 1; i < RUN_ENTRY_COUNT; i++) {
 			volatile struct entry *e = entry(i);
-			uint32_t number = what[1] ? (uint32_t)what[1] : round % 3 ? (uint32_t)(random_word() % 470) : RUN_FORK + (uint32_t)(random_word() % 16);
+			uint32_t number = what[1]     ? (uint32_t)what[1]
+					  : round % 3 ? (uint32_t)(random_word() % 470)
+						      : RUN_FORK + (uint32_t)(random_word() % 16);
+			/* a kill of all inside would be legal, and end the witness */
 			if (number == 62 || number == 200 || number == 234)
-				number = 0; /* a kill of all inside would be legal, and end the witness */
+				number = 0;
 			e->num = number;
 			for (int k = 0; k < 6; k++)
 				e->arg[k] = odd_argument();
 			__atomic_store_n(&e->state, 1 /* SYSCALL_HASCALL */, __ATOMIC_RELEASE);
-			__atomic_fetch_or(&control->hint.posted[i / 64], 1ull << (i % 64), __ATOMIC_RELEASE);
+			__atomic_fetch_or(&control->hint.posted[i / 64], 1ull << (i % 64),
+					  __ATOMIC_RELEASE);
 		}
 		getppid();
 		int fd = open("/etc/passwd", O_RDONLY); /* rings the bell */
@@ -206,7 +235,18 @@ static void attack_posting_wild_calls(void)
 
 static void attack_posting_wild_execs_and_forks(void)
 {
-	static const uint32_t numbers[] = { 59, 60, 231, RUN_FORK, RUN_FORKED, RUN_THREAD, RUN_THREAD_FAILED, RUN_MAP, RUN_SIGCHLD, RUN_START, RUN_CALL_END, 0xffffffff };
+	static const uint32_t numbers[] = { 59,
+					    60,
+					    231,
+					    RUN_FORK,
+					    RUN_FORKED,
+					    RUN_THREAD,
+					    RUN_THREAD_FAILED,
+					    RUN_MAP,
+					    RUN_SIGCHLD,
+					    RUN_START,
+					    RUN_CALL_END,
+					    0xffffffff };
 
 	need_area();
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -223,7 +263,8 @@ static void flood(void *arg)
 	const long *number = arg;
 
 	for (unsigned int i = 1; i < RUN_ENTRY_COUNT; i++)
-		strcpy((char *)(RUN_AREA + RUN_BOUNCE_OFFSET + (uint64_t)i * RUN_BOUNCE_SIZE), "/usr/include/linux/../../../usr/include/linux");
+		strcpy((char *)(RUN_AREA + RUN_BOUNCE_OFFSET + (uint64_t)i * RUN_BOUNCE_SIZE),
+		       "/usr/include/linux/../../../usr/include/linux");
 	while (now_ms() < until) {
 		for (unsigned int i = 1; i < RUN_ENTRY_COUNT; i++) {
 			volatile struct entry *e = entry(i);
@@ -235,7 +276,8 @@ static void flood(void *arg)
 			e->arg[1] = *number == 4 ? 4096 : 0;
 			e->arg[2] = *number == 1 ? 0x10000 : 0;
 			__atomic_store_n(&e->state, 1, __ATOMIC_RELEASE);
-			__atomic_fetch_or(&control->hint.posted[i / 64], 1ull << (i % 64), __ATOMIC_RELEASE);
+			__atomic_fetch_or(&control->hint.posted[i / 64], 1ull << (i % 64),
+					  __ATOMIC_RELEASE);
 		}
 		getppid();
 	}
@@ -244,7 +286,8 @@ static void flood(void *arg)
 
 static void attack_flooding_the_area(void)
 {
-	static const long numbers[] = { 4 /* stat */, 2 /* open */, 110 /* getppid */, 22 /* pipe */ };
+	static const long numbers[] = { 4 /* stat */, 2 /* open */, 110 /* getppid */,
+					22 /* pipe */ };
 
 	need_area();
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -282,7 +325,15 @@ static void attack_ringing_for_nothing(void)
 }
 
 const struct attack area_attacks[] = {
-	ATTACK(scribbling_over_entries),   ATTACK(scribbling_over_own_entry), ATTACK(scribbling_over_control), ATTACK(scribbling_over_bounce),
-	ATTACK(scribbling_over_bell),	   ATTACK(scribbling_over_shim_data), ATTACK(posting_wild_calls),      ATTACK(posting_wild_execs_and_forks),
-	ATTACK(flooding_the_area),	   ATTACK(ringing_for_nothing),	      { NULL, NULL },
+	ATTACK(scribbling_over_entries),
+	ATTACK(scribbling_over_own_entry),
+	ATTACK(scribbling_over_control),
+	ATTACK(scribbling_over_bounce),
+	ATTACK(scribbling_over_bell),
+	ATTACK(scribbling_over_shim_data),
+	ATTACK(posting_wild_calls),
+	ATTACK(posting_wild_execs_and_forks),
+	ATTACK(flooding_the_area),
+	ATTACK(ringing_for_nothing),
+	{ NULL, NULL },
 };

@@ -1,6 +1,6 @@
 /*
- * calls.c - calls that would reach the host, made in every way a processor offers: through libc, from code
- * written at run time, through int 0x80, with x32 numbers, by sysenter.
+ * calls.c - calls that would reach the host, made in every way a processor offers: through libc,
+ * from code written at run time, through int 0x80, with x32 numbers, by sysenter.
  */
 #include "hostile.h"
 
@@ -26,24 +26,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* mov number and arguments into place, then `trap`, then return. The stub is rewritten for each call. */
+/* mov number and arguments into place, then `trap`, then return. Each call rewrites the stub. */
 static long call_code(const unsigned char *trap, size_t size, long number, const long arg[6])
 {
 	static unsigned char *page;
 	size_t at = 0;
 	/* rdi = number, rsi = arg: push rbx; mov rax, rdi; mov r11, rsi; then each from r11 */
 	static const unsigned char before[] = {
-		0x53, 0x55,				/* push rbx; push rbp */
-		0x48, 0x89, 0xf8,			/* mov rax, rdi */
-		0x49, 0x89, 0xf3,			/* mov r11, rsi */
-		0x49, 0x8b, 0x3b,			/* mov rdi, [r11] */
-		0x49, 0x8b, 0x73, 8,			/* mov rsi, [r11 + 8] */
-		0x49, 0x8b, 0x53, 16,			/* mov rdx, [r11 + 16] */
-		0x4d, 0x8b, 0x53, 24,			/* mov r10, [r11 + 24] */
-		0x4d, 0x8b, 0x43, 32,			/* mov r8, [r11 + 32] */
-		0x4d, 0x8b, 0x4b, 40,			/* mov r9, [r11 + 40] */
-		0x48, 0x89, 0xfb,			/* mov rbx, rdi (for int 0x80: ebx, ecx, edx, esi, edi) */
-		0x48, 0x89, 0xf1,			/* mov rcx, rsi */
+		0x53, 0x55,	      /* push rbx; push rbp */
+		0x48, 0x89, 0xf8,     /* mov rax, rdi */
+		0x49, 0x89, 0xf3,     /* mov r11, rsi */
+		0x49, 0x8b, 0x3b,     /* mov rdi, [r11] */
+		0x49, 0x8b, 0x73, 8,  /* mov rsi, [r11 + 8] */
+		0x49, 0x8b, 0x53, 16, /* mov rdx, [r11 + 16] */
+		0x4d, 0x8b, 0x53, 24, /* mov r10, [r11 + 24] */
+		0x4d, 0x8b, 0x43, 32, /* mov r8, [r11 + 32] */
+		0x4d, 0x8b, 0x4b, 40, /* mov r9, [r11 + 40] */
+		0x48, 0x89, 0xfb,     /* mov rbx, rdi (for int 0x80: ebx, ecx, edx, esi, edi) */
+		0x48, 0x89, 0xf1,     /* mov rcx, rsi */
 	};
 	static const unsigned char after[] = { 0x5d, 0x5b, 0xc3 }; /* pop rbp; pop rbx; ret */
 
@@ -79,11 +79,19 @@ static long number32(long number)
 {
 	static const struct {
 		short from, to;
-	} table[] = { { SYS_open, 5 },	   { SYS_openat, 295 }, { SYS_creat, 8 },	{ SYS_mkdir, 39 },  { SYS_unlink, 10 },
-		      { SYS_rename, 38 },  { SYS_chmod, 15 },	{ SYS_truncate, 92 },	{ SYS_symlink, 83 }, { SYS_link, 9 },
-		      { SYS_execve, 11 },  { SYS_kill, 37 },	{ SYS_tkill, 238 },	{ SYS_ptrace, 26 }, { SYS_socket, 359 },
-		      { SYS_unshare, 310 }, { SYS_mount, 21 },	{ SYS_pidfd_open, 434 }, { SYS_fork, 2 },    { SYS_rmdir, 40 },
-		      { SYS_mknod, 14 },   { SYS_io_uring_setup, 425 }, { SYS_userfaultfd, 374 }, { SYS_bpf, 357 }, { SYS_chown, 182 } };
+	} table[] = { { SYS_open, 5 },		{ SYS_openat, 295 },
+		      { SYS_creat, 8 },		{ SYS_mkdir, 39 },
+		      { SYS_unlink, 10 },	{ SYS_rename, 38 },
+		      { SYS_chmod, 15 },	{ SYS_truncate, 92 },
+		      { SYS_symlink, 83 },	{ SYS_link, 9 },
+		      { SYS_execve, 11 },	{ SYS_kill, 37 },
+		      { SYS_tkill, 238 },	{ SYS_ptrace, 26 },
+		      { SYS_socket, 359 },	{ SYS_unshare, 310 },
+		      { SYS_mount, 21 },	{ SYS_pidfd_open, 434 },
+		      { SYS_fork, 2 },		{ SYS_rmdir, 40 },
+		      { SYS_mknod, 14 },	{ SYS_io_uring_setup, 425 },
+		      { SYS_userfaultfd, 374 }, { SYS_bpf, 357 },
+		      { SYS_chown, 182 } };
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].from == number)
@@ -94,17 +102,19 @@ static long number32(long number)
 static long call_int80(long number, const long arg[6])
 {
 	number = number32(number);
-	return number < 0 ? -ENOSYS : (int)call_code((const unsigned char[]){ 0xcd, 0x80 }, 2, number, arg);
+	return number < 0 ? -ENOSYS
+			  : (int)call_code((const unsigned char[]){ 0xcd, 0x80 }, 2, number, arg);
 }
 
 static long call_sysenter(long number, const long arg[6])
 {
 	number = number32(number);
-	return number < 0 ? -ENOSYS : (int)call_code((const unsigned char[]){ 0x0f, 0x34 }, 2, number, arg);
+	return number < 0 ? -ENOSYS
+			  : (int)call_code((const unsigned char[]){ 0x0f, 0x34 }, 2, number, arg);
 }
 
-/* One thing to try. `escape`: its success is an escape by itself; otherwise the host is looked at. */
-struct try {
+/* One thing to try. `escape`: its success is an escape by itself; else the host is looked at. */
+struct attempt {
 	const char *what;
 	long number;
 	long arg[6];
@@ -120,7 +130,8 @@ static char *low_string(const char *text)
 	char *at;
 
 	if (!low) {
-		low = mmap(NULL, LOW_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+		low = mmap(NULL, LOW_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 		if (low == MAP_FAILED)
 			_exit(5);
 	}
@@ -131,7 +142,7 @@ static char *low_string(const char *text)
 	return at;
 }
 
-static long one_result(route_fn *route, const struct try *t)
+static long one_result(route_fn *route, const struct attempt *t)
 {
 	struct shared {
 		long result;
@@ -171,17 +182,31 @@ static struct iovec *low_iovec(void)
 	return v;
 }
 
-static void try_all(const char *way, route_fn *route)
-{
-	char *keep = low_string(bait.keep), *new = low_string(bait.new), *touch = low_string("/usr/bin/touch");
-	long *argv = (long *)(void *)(low + LOW_BYTES / 2), victim = bait.victim;
-	struct iovec *v = low_iovec();
-	static char zeroes[4096];
+/* How to call, and with what. */
+struct means {
+	const char *way;
+	route_fn *route;
+	char *keep, *new, *touch;
+	long *argv; /* touch new */
+	struct iovec *v;
+};
 
-	argv[0] = (long)touch;
-	argv[1] = (long)new;
-	argv[2] = 0;
-	const struct try tries[] = {
+static char zeroes[4096];
+
+static void try_each(const struct means *m, const struct attempt *tries, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		long r = one_result(m->route, &tries[i]);
+		if (r >= 0 && tries[i].escape)
+			escaped("%s, %s: %ld", tries[i].what, m->way, r);
+	}
+}
+
+static void try_files(const struct means *m)
+{
+	char *keep = m->keep, *new = m->new, *touch = m->touch;
+	long *argv = m->argv;
+	const struct attempt tries[] = {
 		{ "open", SYS_open, { (long)new, O_CREAT | O_RDWR, 0666 }, 0 },
 		{ "openat", SYS_openat, { AT_FDCWD, (long)new, O_CREAT | O_RDWR, 0666 }, 0 },
 		{ "creat", SYS_creat, { (long)keep, 0666 }, 0 },
@@ -196,6 +221,16 @@ static void try_all(const char *way, route_fn *route)
 		{ "unlink", SYS_unlink, { (long)keep }, 0 },
 		{ "execve", SYS_execve, { (long)touch, (long)argv, 0 }, 0 },
 		{ "execveat", SYS_execveat, { AT_FDCWD, (long)touch, (long)argv, 0, 0 }, 0 },
+	};
+
+	try_each(m, tries, sizeof(tries) / sizeof(tries[0]));
+}
+
+static void try_processes(const struct means *m)
+{
+	long victim = bait.victim;
+	struct iovec *v = m->v;
+	const struct attempt tries[] = {
 		{ "fork", SYS_fork, { 0 }, 0 },
 		{ "kill", SYS_kill, { victim, SIGUSR1 }, 1 },
 		{ "kill of nothing", SYS_kill, { victim, 0 }, 1 },
@@ -205,25 +240,54 @@ static void try_all(const char *way, route_fn *route)
 		{ "pidfd_open", SYS_pidfd_open, { victim, 0 }, 1 },
 		{ "ptrace attach", SYS_ptrace, { PTRACE_ATTACH, victim, 0, 0 }, 1 },
 		{ "ptrace seize", SYS_ptrace, { PTRACE_SEIZE, victim, 0, 0 }, 1 },
-		{ "process_vm_readv", SYS_process_vm_readv, { victim, (long)v, 1, (long)(v + 1), 1, 0 }, 1 },
-		{ "process_vm_writev", SYS_process_vm_writev, { victim, (long)v, 1, (long)(v + 1), 1, 0 }, 1 },
+		{ "process_vm_readv",
+		  SYS_process_vm_readv,
+		  { victim, (long)v, 1, (long)(v + 1), 1, 0 },
+		  1 },
+		{ "process_vm_writev",
+		  SYS_process_vm_writev,
+		  { victim, (long)v, 1, (long)(v + 1), 1, 0 },
+		  1 },
 		{ "kcmp", SYS_kcmp, { victim, victim, 0, 0, 0 }, 1 },
-		{ "migrate_pages", SYS_migrate_pages, { victim, 1, (long)zeroes, (long)zeroes }, 1 },
-		{ "sched_setaffinity", SYS_sched_setaffinity, { victim, 8, (long)"\1\0\0\0\0\0\0" }, 1 },
+		{ "migrate_pages",
+		  SYS_migrate_pages,
+		  { victim, 1, (long)zeroes, (long)zeroes },
+		  1 },
+		{ "sched_setaffinity",
+		  SYS_sched_setaffinity,
+		  { victim, 8, (long)"\1\0\0\0\0\0\0" },
+		  1 },
 		{ "setpriority", SYS_setpriority, { 0, victim, 5 }, 1 },
 		{ "ioprio_set", SYS_ioprio_set, { 1, victim, 0 }, 1 },
 		{ "prlimit64", SYS_prlimit64, { victim, 7, 0, (long)zeroes }, 1 },
+	};
+
+	try_each(m, tries, sizeof(tries) / sizeof(tries[0]));
+}
+
+static void try_the_rest(const struct means *m)
+{
+	const struct attempt tries[] = {
 		{ "io_uring_setup", SYS_io_uring_setup, { 4, (long)zeroes }, 1 },
 		{ "io_setup", SYS_io_setup, { 4, (long)zeroes }, 1 },
 		{ "unshare", SYS_unshare, { CLONE_NEWUSER }, 1 },
 		{ "unshare of mounts", SYS_unshare, { CLONE_NEWNS }, 1 },
 		{ "userfaultfd", SYS_userfaultfd, { 0 }, 1 },
-		{ "bpf", SYS_bpf, { BPF_MAP_CREATE, (long)"\2\0\0\0\4\0\0\0\4\0\0\0\1\0\0\0", 16 }, 1 },
+		{ "bpf",
+		  SYS_bpf,
+		  { BPF_MAP_CREATE, (long)"\2\0\0\0\4\0\0\0\4\0\0\0\1\0\0\0", 16 },
+		  1 },
 		{ "perf_event_open", SYS_perf_event_open, { (long)zeroes, 0, -1, -1, 0 }, 1 },
 		{ "keyctl", SYS_keyctl, { 0, -3, 1 }, 1 },
-		{ "add_key", SYS_add_key, { (long)"user", (long)"hascall-test", (long)"x", 1, -3 }, 1 },
+		{ "add_key",
+		  SYS_add_key,
+		  { (long)"user", (long)"hascall-test", (long)"x", 1, -3 },
+		  1 },
 		{ "shmget", SYS_shmget, { 0, 4096, 01600 }, 0 },
-		{ "name_to_handle_at", SYS_name_to_handle_at, { AT_FDCWD, (long)"/", (long)zeroes, (long)zeroes, 0 }, 1 },
+		{ "name_to_handle_at",
+		  SYS_name_to_handle_at,
+		  { AT_FDCWD, (long)"/", (long)zeroes, (long)zeroes, 0 },
+		  1 },
 		{ "open_by_handle_at", SYS_open_by_handle_at, { AT_FDCWD, (long)zeroes, 0 }, 1 },
 		{ "fanotify_init", SYS_fanotify_init, { 0, 0 }, 1 },
 		{ "iopl", SYS_iopl, { 3 }, 1 },
@@ -236,16 +300,29 @@ static void try_all(const char *way, route_fn *route)
 		{ "setns", SYS_setns, { 0, 0 }, 1 },
 		{ "seccomp", SYS_seccomp, { SECCOMP_SET_MODE_STRICT, 0, 0 }, 1 },
 		{ "pidfd_getfd", SYS_pidfd_getfd, { 0, 0, 0 }, 1 },
-		{ "process_madvise", SYS_process_madvise, { 0, (long)v, 1, 4, 0 }, 1 },
+		{ "process_madvise", SYS_process_madvise, { 0, (long)m->v, 1, 4, 0 }, 1 },
 		{ "landlock", 444, { 0, 0, 1 }, 1 },
 		{ "memfd_secret", 447, { 0 }, 1 },
 	};
 
-	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-		long r = one_result(route, &tries[i]);
-		if (r >= 0 && tries[i].escape)
-			escaped("%s, %s: %ld", tries[i].what, way, r);
-	}
+	try_each(m, tries, sizeof(tries) / sizeof(tries[0]));
+}
+
+static void try_all(const char *way, route_fn *route)
+{
+	struct means m = { .way = way, .route = route };
+
+	m.keep = low_string(bait.keep);
+	m.new = low_string(bait.new);
+	m.touch = low_string("/usr/bin/touch");
+	m.argv = (long *)(void *)(low + LOW_BYTES / 2);
+	m.v = low_iovec();
+	m.argv[0] = (long)m.touch;
+	m.argv[1] = (long)m.new;
+	m.argv[2] = 0;
+	try_files(&m);
+	try_processes(&m);
+	try_the_rest(&m);
 }
 
 static void attack_calls_through_libc(void)
@@ -275,12 +352,14 @@ static void attack_calls_by_sysenter(void)
 
 static void reach_sockets(route_fn *route)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((unsigned short)bait.port) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons((unsigned short)bait.port) };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "%s", bait.socket);
-	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(bait.socket));
+	socklen_t size =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(bait.socket));
 	long s = route(SYS_socket, (long[6]){ AF_INET, SOCK_STREAM, 0 });
 	long r = route(SYS_connect, (long[6]){ s, (long)&in, sizeof(in) });
 	if (s >= 0 && r == 0)
@@ -324,7 +403,8 @@ static void child_of_clone(void *arg)
 			escaped("a netlink socket from clone(%lx)", *flags);
 		_exit(0);
 	}
-	if (pid > 0 && *flags & (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP))
+	if (pid > 0 && *flags & (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+				 CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP))
 		escaped("clone with flags %lx", *flags);
 	sleep_ms(50);
 }
@@ -351,7 +431,8 @@ static void attack_odd_clones(void)
 				      SIGKILL,
 				      64 };
 	struct {
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+			set_tid, set_tid_size, cgroup;
 	} args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
@@ -384,7 +465,8 @@ static void try_prctls(void *arg)
 	};
 	(void)arg;
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-		long a[6] = { tries[i].arg[0], tries[i].arg[1], tries[i].arg[2], tries[i].arg[3], tries[i].arg[4], 0 };
+		long a[6] = { tries[i].arg[0], tries[i].arg[1], tries[i].arg[2],
+			      tries[i].arg[3], tries[i].arg[4], 0 };
 		if (call_jit(SYS_prctl, a) >= 0 && tries[i].escape)
 			escaped("prctl: %s", tries[i].what);
 		(void)call_jit(SYS_open, (long[6]){ (long)bait.new, O_CREAT | O_WRONLY, 0666 });
@@ -426,7 +508,8 @@ static void attack_names_that_lead_out(void)
 	try_proc("/proc/%d/oom_score_adj", "of the victim", O_WRONLY);
 	try_proc("/proc/%d/comm", "of the victim", O_WRONLY);
 	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/root%s/new", i ? 1 : (int)bait.victim, bait.folder);
+		snprintf(path, sizeof(path), "/proc/%d/root%s/new", i ? 1 : (int)bait.victim,
+			 bait.folder);
 		fd = open(path, O_CREAT | O_WRONLY, 0666);
 		if (fd >= 0)
 			close(fd);
@@ -435,8 +518,10 @@ static void attack_names_that_lead_out(void)
 		if (fd >= 0)
 			close(fd);
 	}
-	static const char *const deadly[] = { "/dev/mem", "/dev/kmem", "/dev/port", "/dev/kmsg", "/dev/sda", "/dev/vda", "/dev/kvm",
-					      "/dev/fuse", "/dev/loop-control", "/dev/cpu/0/msr", "/dev/uinput" };
+	static const char *const deadly[] = { "/dev/mem",	"/dev/kmem",  "/dev/port",
+					      "/dev/kmsg",	"/dev/sda",   "/dev/vda",
+					      "/dev/kvm",	"/dev/fuse",  "/dev/loop-control",
+					      "/dev/cpu/0/msr", "/dev/uinput" };
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
 		fd = open(deadly[i], O_RDWR);
 		if (fd >= 0)
@@ -447,7 +532,8 @@ static void attack_names_that_lead_out(void)
 	if (mknod("memory", S_IFCHR | 0666, 0x101) == 0 && (fd = open("memory", O_RDONLY)) >= 0)
 		escaped("opened /dev/mem made inside");
 	for (int i = 0; i < 64; i++) { /* the shim's own descriptors are not the program's */
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/../../../../../../../..%s/new", i, bait.folder);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/../../../../../../../..%s/new", i,
+			 bait.folder);
 		fd = open(path, O_CREAT | O_WRONLY, 0666);
 		if (fd >= 0)
 			close(fd);
@@ -479,7 +565,15 @@ static void attack_descriptors_of_the_shim(void)
 }
 
 const struct attack call_attacks[] = {
-	ATTACK(calls_through_libc),    ATTACK(calls_from_made_code),	 ATTACK(calls_by_int_0x80), ATTACK(calls_with_x32_numbers),
-	ATTACK(calls_by_sysenter),     ATTACK(sockets_of_the_host),	 ATTACK(odd_clones),	    ATTACK(prctl_tricks),
-	ATTACK(names_that_lead_out),   ATTACK(descriptors_of_the_shim), { NULL, NULL },
+	ATTACK(calls_through_libc),
+	ATTACK(calls_from_made_code),
+	ATTACK(calls_by_int_0x80),
+	ATTACK(calls_with_x32_numbers),
+	ATTACK(calls_by_sysenter),
+	ATTACK(sockets_of_the_host),
+	ATTACK(odd_clones),
+	ATTACK(prctl_tricks),
+	ATTACK(names_that_lead_out),
+	ATTACK(descriptors_of_the_shim),
+	{ NULL, NULL },
 };

@@ -1,4 +1,4 @@
-/* fuzz.c - every call with arguments that are wild: huge, unaligned, nowhere, half good. Only inside. */
+/* fuzz.c - every call with wild arguments: huge, unaligned, nowhere, half good. Only inside. */
 #include "hostile.h"
 
 #include <errno.h>
@@ -27,12 +27,55 @@ static uint64_t random_word(void)
 
 static long odd(void)
 {
-	const long values[] = { 0, 1, 2, 3, 4, 5, 7, 8, 16, 31, 64, 100, 255, 256, 1000, 4096, 65536, 1 << 20, 0x7fffffff, 0x80000000l, 0xffffffffl, -1, -2, -100, -4096,
-				(long)good, (long)good + 1, (long)good + 4095, (long)good + 65536 - 1, (long)edge - 1, (long)edge - 4, (long)edge - 8, (long)edge - 100,
-				(long)edge, 4096, 1l << 46, (1l << 47) - 1, (1l << 47) - 4096, 1l << 47, 1l << 62, 1l << 63, (long)RUN_TEXT, (long)RUN_AREA, (long)RUN_AREA + 4096,
-				(long)RUN_PROCESS, (long)RUN_SERVER_PAGE };
+	const long values[] = { 0,
+				1,
+				2,
+				3,
+				4,
+				5,
+				7,
+				8,
+				16,
+				31,
+				64,
+				100,
+				255,
+				256,
+				1000,
+				4096,
+				65536,
+				1 << 20,
+				0x7fffffff,
+				0x80000000l,
+				0xffffffffl,
+				-1,
+				-2,
+				-100,
+				-4096,
+				(long)good,
+				(long)good + 1,
+				(long)good + 4095,
+				(long)good + 65536 - 1,
+				(long)edge - 1,
+				(long)edge - 4,
+				(long)edge - 8,
+				(long)edge - 100,
+				(long)edge,
+				4096,
+				1l << 46,
+				(1l << 47) - 1,
+				(1l << 47) - 4096,
+				1l << 47,
+				1l << 62,
+				1l << 63,
+				(long)RUN_TEXT,
+				(long)RUN_AREA,
+				(long)RUN_AREA + 4096,
+				(long)RUN_PROCESS,
+				(long)RUN_SERVER_PAGE };
 
-	return random_word() % 10 ? values[random_word() % (sizeof(values) / sizeof(values[0]))] : (long)random_word();
+	return random_word() % 10 ? values[random_word() % (sizeof(values) / sizeof(values[0]))]
+				  : (long)random_word();
 }
 
 static int left_out(long number)
@@ -73,7 +116,8 @@ static void attack_wild_arguments(void)
 	if (!readable((void *)RUN_TEXT) || !readable((void *)RUN_AREA))
 		not_here("there is no shim at its place");
 	for (uint64_t round = 1; round <= 3; round++) {
-		good = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		good = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0);
 		edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		munmap(edge + 4096, 4096);
 		edge += 4096;
@@ -122,7 +166,8 @@ static void attack_buffers_over_the_edge(void)
 /* Memory that is mapped and unmapped by another thread while calls copy from it. */
 static void attack_buffers_that_vanish(void)
 {
-	char *page = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
 	int fd = open("/tmp/vanish", O_CREAT | O_RDWR, 0600), bad = 0;
 
 	for (int i = 0; i < 3000; i++) {
@@ -143,5 +188,8 @@ static void attack_buffers_that_vanish(void)
 }
 
 const struct attack fuzz_attacks[] = {
-	ATTACK(wild_arguments), ATTACK(buffers_over_the_edge), ATTACK(buffers_that_vanish), { NULL, NULL },
+	ATTACK(wild_arguments),
+	ATTACK(buffers_over_the_edge),
+	ATTACK(buffers_that_vanish),
+	{ NULL, NULL },
 };

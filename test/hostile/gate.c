@@ -1,6 +1,6 @@
 /*
- * gate.c - the shim's own `syscall` instructions may do what the filter forbids everybody else. Any code can
- * jump there; so every number is tried there, with arguments that would be seen on the host.
+ * gate.c - the shim's own `syscall` instructions may do what the filter forbids everybody else. Any
+ * code can jump there; so every number is tried there, with arguments that the host would show.
  */
 #include "hostile.h"
 
@@ -36,8 +36,9 @@ size_t find_gates(uintptr_t *at, size_t room)
 }
 
 /*
- * Jump there with the registers of a call. What follows the instruction is the shim's code: a `ret` comes back
- * to us, anything else may end in a fault. Deep stack room and saved registers make most endings come back.
+ * Jump there with the registers of a call. What follows the instruction is the shim's code: a `ret`
+ * comes back to us, anything else may end in a fault. Deep stack room and saved registers make most
+ * endings come back.
  */
 __asm__(".globl jump_to_gate\n"
 	"jump_to_gate:\n" /* (rdi = where, rsi = number, rdx = arguments) */
@@ -135,7 +136,7 @@ static void attack_every_number_at_the_gate(void)
 		}
 }
 
-/* Kinds of clone from the gate: a child that nobody knows must still be confined, and die with the rest. */
+/* Clones from the gate: a child that nobody knows must still be confined, and die with the rest. */
 static void clone_at_gate(void *arg)
 {
 	struct gate_call *c = arg;
@@ -152,8 +153,15 @@ static void clone_at_gate(void *arg)
 
 static void attack_clones_at_the_gate(void)
 {
-	static const long flags[] = { SIGCHLD,	       CLONE_PARENT | SIGCHLD, CLONE_PARENT, CLONE_NEWUSER | CLONE_PARENT | SIGCHLD, CLONE_PTRACE | CLONE_PARENT | SIGCHLD,
-				      CLONE_UNTRACED | CLONE_PARENT | SIGCHLD, CLONE_NEWNS | CLONE_PARENT | SIGCHLD, CLONE_VM | CLONE_PARENT | SIGCHLD, CLONE_PARENT | SIGKILL };
+	static const long flags[] = { SIGCHLD,
+				      CLONE_PARENT | SIGCHLD,
+				      CLONE_PARENT,
+				      CLONE_NEWUSER | CLONE_PARENT | SIGCHLD,
+				      CLONE_PTRACE | CLONE_PARENT | SIGCHLD,
+				      CLONE_UNTRACED | CLONE_PARENT | SIGCHLD,
+				      CLONE_NEWNS | CLONE_PARENT | SIGCHLD,
+				      CLONE_VM | CLONE_PARENT | SIGCHLD,
+				      CLONE_PARENT | SIGKILL };
 	uintptr_t at[GATES_MAX];
 
 	gates(at);
@@ -175,9 +183,14 @@ static void break_and_call(void *arg)
 	static const struct {
 		uintptr_t at;
 		size_t size;
-	} parts[] = { { RUN_TEXT, RUN_TEXT_SIZE },	     { RUN_PROCESS, RUN_PROCESS_SIZE }, { RUN_THREADS, RUN_THREAD_SIZE },
-		      { RUN_AREA, RUN_BOUNCE_OFFSET },	     { RUN_SERVER_PAGE, 4096 },	       { RUN_BELL_PAGE, 4096 },
-		      { RUN_AREA + RUN_BOUNCE_OFFSET, 1 << 20 }, { RUN_BASE, RUN_END - RUN_BASE } };
+	} parts[] = { { RUN_TEXT, RUN_TEXT_SIZE },
+		      { RUN_PROCESS, RUN_PROCESS_SIZE },
+		      { RUN_THREADS, RUN_THREAD_SIZE },
+		      { RUN_AREA, RUN_BOUNCE_OFFSET },
+		      { RUN_SERVER_PAGE, 4096 },
+		      { RUN_BELL_PAGE, 4096 },
+		      { RUN_AREA + RUN_BOUNCE_OFFSET, 1 << 20 },
+		      { RUN_BASE, RUN_END - RUN_BASE } };
 	uintptr_t at = parts[how[0]].at;
 	size_t size = parts[how[0]].size;
 	long r = -1;
@@ -190,19 +203,25 @@ static void break_and_call(void *arg)
 		r = call_jit(SYS_mprotect, (long[6]){ (long)at, (long)size, PROT_NONE });
 		break;
 	case 2:
-		r = call_jit(SYS_mprotect, (long[6]){ (long)at, (long)size, PROT_READ | PROT_WRITE | PROT_EXEC });
+		r = call_jit(SYS_mprotect,
+			     (long[6]){ (long)at, (long)size, PROT_READ | PROT_WRITE | PROT_EXEC });
 		break;
 	case 3:
-		r = call_jit(SYS_mmap, (long[6]){ (long)at, (long)size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0 });
+		r = call_jit(SYS_mmap,
+			     (long[6]){ (long)at, (long)size, PROT_READ | PROT_WRITE | PROT_EXEC,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0 });
 		break;
 	case 4:
-		r = call_jit(SYS_mremap, (long[6]){ (long)at, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED, 0x500000000000, 0 });
+		r = call_jit(SYS_mremap,
+			     (long[6]){ (long)at, (long)size, (long)size,
+					MREMAP_MAYMOVE | MREMAP_FIXED, 0x500000000000, 0 });
 		break;
 	case 5:
 		r = call_jit(SYS_madvise, (long[6]){ (long)at, (long)size, MADV_DONTNEED });
 		break;
 	default:
-		if (call_jit(SYS_mprotect, (long[6]){ (long)at, (long)size, PROT_READ | PROT_WRITE | PROT_EXEC }) < 0)
+		if (call_jit(SYS_mprotect, (long[6]){ (long)at, (long)size,
+						      PROT_READ | PROT_WRITE | PROT_EXEC }) < 0)
 			_exit(0);
 		memset((void *)at, 0xcc, size);
 	}
@@ -211,7 +230,8 @@ static void break_and_call(void *arg)
 	if (how[1] == 3 && r == (long)at && how[0] == 0) {
 		static const unsigned char code[] = { 0x0f, 0x05, 0xc3 };
 		memcpy((void *)at, code, sizeof(code));
-		(void)call_gate(at, SYS_open, (long[6]){ (long)bait.new, O_CREAT | O_WRONLY, 0666 });
+		(void)call_gate(at, SYS_open,
+				(long[6]){ (long)bait.new, O_CREAT | O_WRONLY, 0666 });
 		(void)call_gate(at, SYS_unlink, (long[6]){ (long)bait.keep });
 		(void)call_gate(at, SYS_kill, (long[6]){ bait.victim, SIGUSR1 });
 	}
@@ -235,13 +255,14 @@ static void attack_shim_memory_taken_away(void)
 		}
 }
 
-/* The gate lets mmap and recvmsg through: host descriptors must not give writable files of the host. */
+/* The gate lets mmap and recvmsg through: no descriptor may give a writable file of the host. */
 static void map_descriptor(void *arg)
 {
 	struct gate_call *c = arg;
 
 	for (long fd = 0; fd < 64; fd++) {
-		long r = call_gate(c->at, SYS_mmap, (long[6]){ 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0 });
+		long r = call_gate(c->at, SYS_mmap,
+				   (long[6]){ 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0 });
 		if (r > 0 && r < 0x7fffffffffff)
 			note("descriptor %ld can be mapped shared and writable", fd);
 		(void)call_gate(c->at, SYS_close, (long[6]){ fd });
@@ -260,6 +281,9 @@ static void attack_descriptors_at_the_gate(void)
 }
 
 const struct attack gate_attacks[] = {
-	ATTACK(every_number_at_the_gate), ATTACK(clones_at_the_gate), ATTACK(shim_memory_taken_away), ATTACK(descriptors_at_the_gate),
+	ATTACK(every_number_at_the_gate),
+	ATTACK(clones_at_the_gate),
+	ATTACK(shim_memory_taken_away),
+	ATTACK(descriptors_at_the_gate),
 	{ NULL, NULL },
 };

@@ -75,7 +75,8 @@ static int wait_ms(pid_t pid, long ms)
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return status;
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 > ms)
+		if ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 >
+		    ms)
 			break;
 		if (tick > 200)
 			sleep_ms(1);
@@ -121,7 +122,8 @@ int readable(const volatile void *p)
 
 unsigned char *code_page(void)
 {
-	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 
 	if (p == MAP_FAILED)
 		_exit(4);
@@ -131,8 +133,9 @@ unsigned char *code_page(void)
 int is_dangerous(long number)
 {
 	/* signals, clocks, names of the machine, power, swap, modules, terminals, kernel images */
-	static const short numbers[] = { 62,  129, 200, 234, 297, 424, 153, 159, 161, 163, 164, 167, 168, 169, 170,
-					 171, 175, 176, 227, 246, 305, 313, 320, 165, 166, 155, 172, 173, 116, 448 };
+	static const short numbers[] = { 62,  129, 200, 234, 297, 424, 153, 159, 161, 163,
+					 164, 167, 168, 169, 170, 171, 175, 176, 227, 246,
+					 305, 313, 320, 165, 166, 155, 172, 173, 116, 448 };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (numbers[i] == number)
@@ -199,8 +202,8 @@ static void read_bait(void)
 
 static int run_attack(const struct attack *a)
 {
-	volatile unsigned int *rounds =
-		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile unsigned int *rounds = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t beside = fork(), pid;
 	int status;
 

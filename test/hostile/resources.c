@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #define CHILDREN_MAX 20000
-#define PAPER_MAX (1536ul << 20) /* bytes of files; the runner gives the manager less memory than this */
+#define PAPER_MAX \
+	(1536ul << 20) /* bytes of files; the runner gives the manager less memory than this */
 
 static void attack_forking_without_end(void)
 {
@@ -81,7 +82,8 @@ static void attack_fork_bomb(void)
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 	}
-	note("group after the kills: %s", kill(-pid, 0) < 0 ? strerrorname_np(errno) : "still there");
+	note("group after the kills: %s",
+	     kill(-pid, 0) < 0 ? strerrorname_np(errno) : "still there");
 }
 
 static void *sit(void *arg)
@@ -118,10 +120,13 @@ static void attack_descriptors_without_end(void)
 			getrlimit(RLIMIT_NOFILE, &l);
 			l.rlim_cur = l.rlim_max;
 			setrlimit(RLIMIT_NOFILE, &l);
-			while (n < 30000 && open(n % 2 ? "/usr/include/stdio.h" : "/usr/include/errno.h", O_RDONLY) >= 0)
+			while (n < 30000 &&
+			       open(n % 2 ? "/usr/include/stdio.h" : "/usr/include/errno.h",
+				    O_RDONLY) >= 0)
 				n++;
 			int error = errno;
-			note("process %d: %d descriptors, then %s", k, n, n < 30000 ? strerrorname_np(error) : "enough");
+			note("process %d: %d descriptors, then %s", k, n,
+			     n < 30000 ? strerrorname_np(error) : "enough");
 			sleep_ms(1500);
 			_exit(n < 100);
 		}
@@ -132,14 +137,17 @@ static void attack_descriptors_without_end(void)
 	note("%d processes", count);
 }
 
-/* Different files of the host, all open at once: the manager must not run out of its own descriptors for good. */
+/* Files of the host, all open at once: the manager must not run out of descriptors for good. */
 static void attack_many_files_of_the_host(void)
 {
 	for (int k = 0; k < 8; k++)
 		if (fork() == 0) {
-			if (system("exec 2>/dev/null; cd /usr/include && find . -type f | head -n 3000 | xargs -n 1000 tail -q -n 0") < 0)
+			if (system("exec 2>/dev/null; cd /usr/include && find . -type f | "
+				   "head -n 3000 | xargs -n 1000 tail -q -n 0") < 0)
 				_exit(1);
-			FILE *f = popen("find /usr/include /usr/share /usr/lib -type f 2>/dev/null | head -n 6000", "r");
+			FILE *f = popen("find /usr/include /usr/share /usr/lib -type f 2>/dev/null "
+					"| head -n 6000",
+					"r");
 			char name[4096];
 			int n = 0;
 			while (f && fgets(name, sizeof(name), f)) {
@@ -173,7 +181,8 @@ static void attack_filling_files(void)
 		}
 		written += (unsigned long)n;
 	}
-	note("%lu MiB written, then %s", written >> 20, error ? strerrorname_np(error) : "no limit reached");
+	note("%lu MiB written, then %s", written >> 20,
+	     error ? strerrorname_np(error) : "no limit reached");
 	if (error && error != ENOSPC && error != ENOMEM && error != EFBIG && error != EDQUOT)
 		escaped("an odd error: %s", strerrorname_np(error));
 	if (ftruncate(fd, 0) < 0 || unlink("/tmp/paper") < 0)
@@ -217,7 +226,8 @@ static void attack_filling_pipes(void)
 					;
 			}
 			if (k == 0)
-				note("%d full pipes in each of 32, then %s", count, error ? strerrorname_np(error) : "enough");
+				note("%d full pipes in each of 32, then %s", count,
+				     error ? strerrorname_np(error) : "enough");
 			sleep_ms(500);
 			_exit(0);
 		}
@@ -243,11 +253,15 @@ static void attack_sockets_in_sockets(void)
 	char control[CMSG_SPACE(sizeof(int) * 2)] = "";
 	struct iovec v = { "x", 1 };
 
-	for (; count < 5000; count++) { /* each pair holds the one before, and nobody holds the last */
+	for (; count < 5000;
+	     count++) { /* each pair holds the one before, and nobody holds the last */
 		int last[2] = { count ? s[0] : 0, count ? s[1] : 1 };
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s) < 0)
 			break;
-		struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr m = { .msg_iov = &v,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
+				    .msg_controllen = sizeof(control) };
 		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
@@ -330,7 +344,8 @@ static void attack_waiting_in_all_ways(void)
 				wait(NULL);
 				break;
 			case 3:
-				(void)!open("/tmp/nobody-writes", O_RDONLY | (mkfifo("/tmp/nobody-writes", 0600) & 0));
+				(void)!open("/tmp/nobody-writes",
+					    O_RDONLY | (mkfifo("/tmp/nobody-writes", 0600) & 0));
 				break;
 			default:
 				pause();
@@ -370,8 +385,11 @@ static void attack_killing_each_other(void)
 }
 
 const struct attack resource_attacks[] = {
-	ATTACK(forking_without_end), ATTACK(fork_bomb),	       ATTACK(threads_without_end), ATTACK(descriptors_without_end),
-	ATTACK(many_files_of_the_host), ATTACK(filling_files), ATTACK(making_names),	    ATTACK(filling_pipes),
-	ATTACK(sockets_in_sockets),  ATTACK(epolls_in_epolls), ATTACK(folders_without_end), ATTACK(waiting_in_all_ways),
-	ATTACK(killing_each_other),  { NULL, NULL },
+	ATTACK(forking_without_end),	ATTACK(fork_bomb),
+	ATTACK(threads_without_end),	ATTACK(descriptors_without_end),
+	ATTACK(many_files_of_the_host), ATTACK(filling_files),
+	ATTACK(making_names),		ATTACK(filling_pipes),
+	ATTACK(sockets_in_sockets),	ATTACK(epolls_in_epolls),
+	ATTACK(folders_without_end),	ATTACK(waiting_in_all_ways),
+	ATTACK(killing_each_other),	{ NULL, NULL },
 };

@@ -242,23 +242,36 @@ static void odd_stack(void *arg)
 {
 	const uintptr_t *at = arg;
 
-	__asm__ volatile("mov %0, %%rsp; mov $110, %%eax; syscall; mov $2, %%eax; mov %1, %%rdi; mov $66, %%esi; syscall; mov $60, %%eax; xor %%edi, %%edi; syscall" ::"r"(*at),
-			 "r"(bait.new)
+	__asm__ volatile("mov %0, %%rsp; mov $110, %%eax; syscall; "
+			 "mov $2, %%eax; mov %1, %%rdi; mov $66, %%esi; syscall; "
+			 "mov $60, %%eax; xor %%edi, %%edi; syscall"
+			 :
+			 : "r"(*at), "r"(bait.new)
 			 : "memory");
 }
 
 static void attack_odd_stacks(void)
 {
-	static const uintptr_t places[] = { 0, 8, 4097, 0x7fffffffeff8, RUN_TEXT + 64, RUN_PROCESS + 4096, RUN_THREADS + 4096, RUN_AREA + 8192, (uintptr_t)-8, 0x8000000000000000 };
+	static const uintptr_t places[] = { 0,
+					    8,
+					    4097,
+					    0x7fffffffeff8,
+					    RUN_TEXT + 64,
+					    RUN_PROCESS + 4096,
+					    RUN_THREADS + 4096,
+					    RUN_AREA + 8192,
+					    (uintptr_t)-8,
+					    0x8000000000000000 };
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		in_child(odd_stack, (void *)(uintptr_t)&places[i], 1000);
 }
 
-/* Traps in odd states of the processor: flags, a call that straddles two pages, a page that changes under it. */
+/* Traps in odd states: flags, a call that straddles two pages, a page that changes under it. */
 static void odd_states(void *arg)
 {
-	unsigned char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)arg;
 	__asm__ volatile("std; mov $110, %%eax; syscall; cld" ::: "rax", "rcx", "r11", "memory");
@@ -268,7 +281,8 @@ static void odd_states(void *arg)
 		for (int i = 0; i < 3; i++)
 			((long (*)(void))(void *)(two + at))();
 	}
-	for (int i = 0; i < 200; i++) { /* the site is rewritten by us after it may have been by the shim */
+	/* the site is rewritten by us after it may have been by the shim */
+	for (int i = 0; i < 200; i++) {
 		memcpy(two, code, sizeof(code));
 		((long (*)(void))(void *)two)();
 		two[1] = 39;
@@ -276,7 +290,11 @@ static void odd_states(void *arg)
 	}
 	mprotect(two, 8192, PROT_READ | PROT_EXEC);
 	((long (*)(void))(void *)two)();
-	__asm__ volatile("pushf; orl $0x40000, (%%rsp); popf; mov $110, %%eax; syscall; pushf; andl $~0x40000, (%%rsp); popf" ::: "rax", "rcx", "r11", "memory", "cc");
+	__asm__ volatile("pushf; orl $0x40000, (%%rsp); popf; mov $110, %%eax; syscall; "
+			 "pushf; andl $~0x40000, (%%rsp); popf"
+			 :
+			 :
+			 : "rax", "rcx", "r11", "memory", "cc");
 	reach_out("odd states");
 }
 
@@ -286,6 +304,9 @@ static void attack_odd_states(void)
 }
 
 const struct attack signal_attacks[] = {
-	ATTACK(blocking_sigsys), ATTACK(blocking_sigsys_at_the_gate), ATTACK(masks_in_frames), ATTACK(forged_frames), ATTACK(forged_sigsys),
-	ATTACK(storm_of_sigsys), ATTACK(odd_stacks),		      ATTACK(odd_states),      { NULL, NULL },
+	ATTACK(blocking_sigsys), ATTACK(blocking_sigsys_at_the_gate),
+	ATTACK(masks_in_frames), ATTACK(forged_frames),
+	ATTACK(forged_sigsys),	 ATTACK(storm_of_sigsys),
+	ATTACK(odd_stacks),	 ATTACK(odd_states),
+	{ NULL, NULL },
 };
