@@ -256,8 +256,8 @@ static void print_times(const char *path)
 	struct stat st;
 
 	stat(path, &st);
-	say("%s: atime %jd.%09ld mtime %jd.%09ld", path, (intmax_t)st.st_atim.tv_sec, st.st_atim.tv_nsec,
-	    (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	say("%s: atime %jd.%09ld mtime %jd.%09ld", path, (intmax_t)st.st_atim.tv_sec,
+	    st.st_atim.tv_nsec, (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 static int newer(const struct timespec *a, const struct timespec *b)
@@ -298,12 +298,14 @@ static void case_times(void)
 	sleep_ms(20);
 	T(write(fd, "y", 1));
 	stat("f", &after);
-	say("write moves mtime %d ctime %d", newer(&after.st_mtim, &before.st_mtim), newer(&after.st_ctim, &before.st_ctim));
+	say("write moves mtime %d ctime %d", newer(&after.st_mtim, &before.st_mtim),
+	    newer(&after.st_ctim, &before.st_ctim));
 	before = after;
 	sleep_ms(20);
 	T(chmod("f", 0600));
 	stat("f", &after);
-	say("chmod moves mtime %d ctime %d", newer(&after.st_mtim, &before.st_mtim), newer(&after.st_ctim, &before.st_ctim));
+	say("chmod moves mtime %d ctime %d", newer(&after.st_mtim, &before.st_mtim),
+	    newer(&after.st_ctim, &before.st_ctim));
 	stat(".", &before);
 	sleep_ms(20);
 	make_file("g", "");
@@ -318,7 +320,8 @@ static void case_times(void)
 	sleep_ms(20);
 	T(link("h", "i"));
 	stat("h", &after);
-	say("link moves ctime %d mtime %d", newer(&after.st_ctim, &before.st_ctim), newer(&after.st_mtim, &before.st_mtim));
+	say("link moves ctime %d mtime %d", newer(&after.st_ctim, &before.st_ctim),
+	    newer(&after.st_mtim, &before.st_mtim));
 }
 
 static void case_stat_fields(void)
@@ -331,10 +334,11 @@ static void case_stat_fields(void)
 	T(stat("f", &a));
 	T(link("f", "g"));
 	T(stat("g", &b));
-	say("same inode %d same device %d links %ju size %jd", a.st_ino == b.st_ino, a.st_dev == b.st_dev,
-	    (uintmax_t)b.st_nlink, (intmax_t)b.st_size);
+	say("same inode %d same device %d links %ju size %jd", a.st_ino == b.st_ino,
+	    a.st_dev == b.st_dev, (uintmax_t)b.st_nlink, (intmax_t)b.st_size);
 	T(statx(AT_FDCWD, "f", 0, STATX_BASIC_STATS, &x));
-	say("statx size %ju mode %o links %u ino %d", (uintmax_t)x.stx_size, x.stx_mode, x.stx_nlink, x.stx_ino == b.st_ino);
+	say("statx size %ju mode %o links %u ino %d", (uintmax_t)x.stx_size, x.stx_mode,
+	    x.stx_nlink, x.stx_ino == b.st_ino);
 	T(statx(AT_FDCWD, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &x));
 	T(statx(AT_FDCWD, "", 0, STATX_BASIC_STATS, &x));
 	T(statx(open("f", O_RDONLY), "", AT_EMPTY_PATH, STATX_SIZE, &x));
@@ -441,7 +445,9 @@ static void case_attributes(void)
 
 static int try_lock(int fd, int command, short type, off_t start, off_t length)
 {
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+	struct flock l = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length
+	};
 
 	return fcntl(fd, command, &l);
 }
@@ -456,7 +462,8 @@ static void lock_in_child(void)
 	T(try_lock(lock_fd, F_SETLK, F_WRLCK, 5, 1));
 	T(try_lock(lock_fd, F_SETLK, F_WRLCK, 50, 1));
 	T(fcntl(lock_fd, F_GETLK, &l));
-	say("type %d start %ld length %ld by parent %d", l.l_type, (long)l.l_start, (long)l.l_len, l.l_pid == getppid());
+	say("type %d start %ld length %ld by parent %d", l.l_type, (long)l.l_start, (long)l.l_len,
+	    l.l_pid == getppid());
 }
 
 static void case_record_locks(void)
@@ -516,7 +523,9 @@ static void case_limits(void)
 }
 
 const struct conform_case file_cases[] = {
-	CASE(open_flags),      CASE(lseek),	   CASE(append_and_positions), CASE(shared_offsets), CASE(truncate),
-	CASE(sparse),	       CASE(times),	   CASE(stat_fields),	       CASE(temporary_files), CASE(copying),
-	CASE(attributes),      CASE(record_locks), CASE(limits),	       { NULL, NULL },
+	CASE(open_flags),     CASE(lseek),	 CASE(append_and_positions),
+	CASE(shared_offsets), CASE(truncate),	 CASE(sparse),
+	CASE(times),	      CASE(stat_fields), CASE(temporary_files),
+	CASE(copying),	      CASE(attributes),	 CASE(record_locks),
+	CASE(limits),	      { NULL, NULL },
 };

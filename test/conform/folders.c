@@ -12,13 +12,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const char *const kinds[] = { "missing", "file", "empty", "full", "link", "dangling", "tofolder", "samefile", "fifo" };
+static const char *const kinds[] = { "missing",	 "file",     "empty",	 "full", "link",
+				     "dangling", "tofolder", "samefile", "fifo" };
 
 static void make_kinds(void)
 {
-	if (system("rm -rf t && mkdir -p t/empty t/full && echo f >t/file && echo g >t/full/x && ln -s file t/link && "
-		   "ln -s nowhere t/dangling && ln -s full t/tofolder && ln t/file t/samefile && mkfifo t/fifo") != 0 ||
-	    chdir("t") < 0)
+	static const char script[] =
+		"rm -rf t && mkdir -p t/empty t/full && echo f >t/file && echo g >t/full/x && "
+		"ln -s file t/link && ln -s nowhere t/dangling && ln -s full t/tofolder && "
+		"ln t/file t/samefile && mkfifo t/fifo";
+
+	if (system(script) != 0 || chdir("t") < 0)
 		exit(1);
 }
 
@@ -35,14 +39,16 @@ static void case_rename_matrix(void)
 				make_kinds();
 				memset(&before, 0, sizeof(before));
 				lstat(kinds[a], &before);
-				snprintf(what, sizeof(what), "rename(%s, %s, %u)", kinds[a], kinds[b], flags[f]);
+				snprintf(what, sizeof(what), "rename(%s, %s, %u)", kinds[a],
+					 kinds[b], flags[f]);
 				errno = 0;
 				int r = renameat2(AT_FDCWD, kinds[a], AT_FDCWD, kinds[b], flags[f]);
 				tell(what, r);
 				if (r == 0) {
 					int there = lstat(kinds[a], &after) == 0;
 					lstat(kinds[b], &after);
-					say("source there %d, moved %d", there, before.st_ino == after.st_ino);
+					say("source there %d, moved %d", there,
+					    before.st_ino == after.st_ino);
 				}
 				if (chdir("..") < 0)
 					exit(1);
@@ -209,7 +215,8 @@ static void print_cwd(const char *base)
 	if (!getcwd(text, sizeof(text)))
 		tell("getcwd", -1);
 	else
-		say("cwd is %s%s", strncmp(text, base, strlen(base)) == 0 ? "base" : "", text + (strncmp(text, base, strlen(base)) == 0 ? strlen(base) : 0));
+		say("cwd is %s%s", strncmp(text, base, strlen(base)) == 0 ? "base" : "",
+		    text + (strncmp(text, base, strlen(base)) == 0 ? strlen(base) : 0));
 }
 
 static void case_working_folder(void)
@@ -330,6 +337,7 @@ static void case_special_files(void)
 }
 
 const struct conform_case folder_cases[] = {
-	CASE(rename_matrix),	CASE(rename_rest),  CASE(reading_folders), CASE(changing_while_reading),
-	CASE(working_folder),	CASE(proc_self_fd), CASE(special_files),   { NULL, NULL },
+	CASE(rename_matrix),	      CASE(rename_rest),    CASE(reading_folders),
+	CASE(changing_while_reading), CASE(working_folder), CASE(proc_self_fd),
+	CASE(special_files),	      { NULL, NULL },
 };

@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct conform_case *const tables[] = { file_cases, path_cases,   folder_cases, process_cases, signal_cases,
-						     wait_cases, socket_cases, memory_cases, error_cases };
+static const struct conform_case *const tables[] = { file_cases,    path_cases,	  folder_cases,
+						     process_cases, signal_cases, wait_cases,
+						     socket_cases,  memory_cases, error_cases };
 
 void tell(const char *what, long result)
 {
@@ -73,10 +74,12 @@ void show(const char *path)
 		say("%s: d %o", path, st.st_mode & 07777);
 	} else if (S_ISLNK(st.st_mode)) {
 		ssize_t n = readlink(path, target, sizeof(target));
-		say("%s: l -> %.*s links %ju size %jd", path, (int)n, target, (uintmax_t)st.st_nlink, (intmax_t)st.st_size);
+		say("%s: l -> %.*s links %ju size %jd", path, (int)n, target,
+		    (uintmax_t)st.st_nlink, (intmax_t)st.st_size);
 	} else {
-		say("%s: %c %o links %ju size %jd owner %u:%u", path, kind_of(st.st_mode), st.st_mode & 07777,
-		    (uintmax_t)st.st_nlink, (intmax_t)st.st_size, st.st_uid, st.st_gid);
+		say("%s: %c %o links %ju size %jd owner %u:%u", path, kind_of(st.st_mode),
+		    st.st_mode & 07777, (uintmax_t)st.st_nlink, (intmax_t)st.st_size, st.st_uid,
+		    st.st_gid);
 	}
 }
 
@@ -91,7 +94,8 @@ void show_text(const char *path)
 	} else {
 		printf("%s holds %zd: ", path, n);
 		for (ssize_t i = 0; i < n; i++)
-			printf(text[i] >= ' ' && text[i] < 127 ? "%c" : "\\%03o", (unsigned char)text[i]);
+			printf(text[i] >= ' ' && text[i] < 127 ? "%c" : "\\%03o",
+			       (unsigned char)text[i]);
 		say("%s", "");
 	}
 	if (fd >= 0)

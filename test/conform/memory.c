@@ -113,8 +113,10 @@ static void case_anonymous(void)
 	T(munmap(a + PAGE, PAGE));
 	say("%d %d", touch(a + PAGE, 0), touch(a + 2 * PAGE, 0));
 	T(mprotect(a, 4 * PAGE, PROT_READ));
-	T(mmap(a + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == a + PAGE);
-	T(failed(mmap(a, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0)));
+	T(mmap(a + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	  a + PAGE);
+	T(failed(mmap(a, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		      0)));
 	T(failed(mmap(a + 1, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)));
 	T(failed(mremap(a + 2 * PAGE, 2 * PAGE, 100 * PAGE, 0)) <= 0);
 	char *b = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -145,7 +147,8 @@ static void case_anonymous(void)
 	wait(NULL);
 	say("%c", s[0]);
 	T(failed(mmap((void *)0x1000, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
-	T(failed(mmap(NULL, 1ul << 46, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) <= 0);
+	T(failed(mmap(NULL, 1ul << 46, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) <= 0);
 }
 
 const struct conform_case memory_cases[] = { CASE(file_mappings), CASE(anonymous), { NULL, NULL } };

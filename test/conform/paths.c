@@ -17,11 +17,39 @@
 static char long_name[300], long_path[6000], edge_name[256];
 
 static const char *const odd_paths[] = {
-	"missing",     "missing/below", "file/below", "file/",	   "folder",	 "folder/",	"folder/.",
-	"folder/..",   "",		"loop",	      "loop/below", "dangling",	 "dangling/",	"link/",
-	"tofolder/",   "tofolder/x",	"/",	      ".",	   "..",	 "//",		"./file",
-	"folder/../file", "/nonexistent/x", edge_name, long_name,   long_path,	 "file/.",	"file/..",
-	"./folder//./x",  "missing/..",	"toself/file", "/proc/self/cwd/file", "/dev/null/x",
+	"missing",
+	"missing/below",
+	"file/below",
+	"file/",
+	"folder",
+	"folder/",
+	"folder/.",
+	"folder/..",
+	"",
+	"loop",
+	"loop/below",
+	"dangling",
+	"dangling/",
+	"link/",
+	"tofolder/",
+	"tofolder/x",
+	"/",
+	".",
+	"..",
+	"//",
+	"./file",
+	"folder/../file",
+	"/nonexistent/x",
+	edge_name,
+	long_name,
+	long_path,
+	"file/.",
+	"file/..",
+	"./folder//./x",
+	"missing/..",
+	"toself/file",
+	"/proc/self/cwd/file",
+	"/dev/null/x",
 };
 
 static int with_open(const char *p)
@@ -126,12 +154,30 @@ static const struct {
 	const char *name;
 	int (*fn)(const char *);
 } calls[] = {
-	{ "open", with_open },		{ "create", with_create },     { "exclusive", with_exclusive }, { "stat", with_stat },
-	{ "lstat", with_lstat },	{ "access", with_access },     { "mkdir", with_mkdir },		{ "symlink", with_symlink },
-	{ "link", with_link },		{ "link from", with_link_from }, { "rename to", with_rename_to }, { "rename from", with_rename_from },
-	{ "readlink", with_readlink },	{ "truncate", with_truncate }, { "chmod", with_chmod },		{ "chown", with_chown },
-	{ "mkfifo", with_mkfifo },	{ "utimensat", with_utimensat }, { "statfs", with_statfs },	{ "getxattr", with_getxattr },
-	{ "chdir", with_chdir },	{ "execve", with_execve },     { "unlink", unlink },		{ "rmdir", rmdir },
+	{ "open", with_open },
+	{ "create", with_create },
+	{ "exclusive", with_exclusive },
+	{ "stat", with_stat },
+	{ "lstat", with_lstat },
+	{ "access", with_access },
+	{ "mkdir", with_mkdir },
+	{ "symlink", with_symlink },
+	{ "link", with_link },
+	{ "link from", with_link_from },
+	{ "rename to", with_rename_to },
+	{ "rename from", with_rename_from },
+	{ "readlink", with_readlink },
+	{ "truncate", with_truncate },
+	{ "chmod", with_chmod },
+	{ "chown", with_chown },
+	{ "mkfifo", with_mkfifo },
+	{ "utimensat", with_utimensat },
+	{ "statfs", with_statfs },
+	{ "getxattr", with_getxattr },
+	{ "chdir", with_chdir },
+	{ "execve", with_execve },
+	{ "unlink", unlink },
+	{ "rmdir", rmdir },
 };
 
 static int changes_object(int (*fn)(const char *))
@@ -158,11 +204,15 @@ static void remake_tree(void)
 {
 	if (unlink("made") < 0)
 		rmdir("made");
-	if (access("file", F_OK) == 0 && access("other", F_OK) == 0 && access("folder/.", F_OK) == 0 && access("missing", F_OK) < 0 &&
-	    access("nowhere", F_OK) < 0 && access("folder/x", F_OK) < 0 && access(edge_name, F_OK) < 0) {
+	if (access("file", F_OK) == 0 && access("other", F_OK) == 0 &&
+	    access("folder/.", F_OK) == 0 && access("missing", F_OK) < 0 &&
+	    access("nowhere", F_OK) < 0 && access("folder/x", F_OK) < 0 &&
+	    access(edge_name, F_OK) < 0) {
 		struct stat st;
-		if (lstat("link", &st) == 0 && lstat("loop", &st) == 0 && lstat("dangling", &st) == 0 && S_ISLNK(st.st_mode) &&
-		    lstat("tofolder", &st) == 0 && lstat("toself", &st) == 0 && truncate("file", 4) == 0)
+		if (lstat("link", &st) == 0 && lstat("loop", &st) == 0 &&
+		    lstat("dangling", &st) == 0 && S_ISLNK(st.st_mode) &&
+		    lstat("tofolder", &st) == 0 && lstat("toself", &st) == 0 &&
+		    truncate("file", 4) == 0)
 			return;
 	}
 	if (chdir("..") < 0)
@@ -182,7 +232,8 @@ static void case_odd_paths(void)
 			char what[80];
 			int r;
 
-			if (changes_object(calls[c].fn) && odd_paths[p][0] == '/' && strspn(odd_paths[p], "/") == strlen(odd_paths[p]))
+			if (changes_object(calls[c].fn) && odd_paths[p][0] == '/' &&
+			    strspn(odd_paths[p], "/") == strlen(odd_paths[p]))
 				continue; /* the root folder is the machine's, natively */
 			snprintf(what, sizeof(what), "%s(%.30s)", calls[c].name, odd_paths[p]);
 			errno = 0;
@@ -406,5 +457,6 @@ static void case_permissions(void)
 }
 
 const struct conform_case path_cases[] = {
-	CASE(odd_paths), CASE(at_calls), CASE(openat2), CASE(links), CASE(umask_and_modes), CASE(permissions), { NULL, NULL },
+	CASE(odd_paths),       CASE(at_calls),	  CASE(openat2),  CASE(links),
+	CASE(umask_and_modes), CASE(permissions), { NULL, NULL },
 };

@@ -61,7 +61,8 @@ static void case_wait_forms(void)
 	a = child_that_exits(5);
 	memset(&info, 0, sizeof(info));
 	T(waitid(P_PID, a, &info, WEXITED | WNOWAIT));
-	say("signo %d code %d status %d pid %d", info.si_signo, info.si_code, info.si_status, info.si_pid == a);
+	say("signo %d code %d status %d pid %d", info.si_signo, info.si_code, info.si_status,
+	    info.si_pid == a);
 	T(waitid(P_PID, a, &info, WEXITED));
 	T(waitid(P_PID, a, &info, WEXITED));
 	T(waitid(P_ALL, 0, &info, WEXITED | WNOHANG));
@@ -182,7 +183,8 @@ static void case_groups_and_sessions(void)
 		exit(1);
 	a = fork();
 	if (a == 0) {
-		c = setsid() == getpid() && getpgrp() == getpid() && getsid(0) == getpid() ? 'y' : 'n';
+		c = setsid() == getpid() && getpgrp() == getpid() && getsid(0) == getpid() ? 'y'
+											   : 'n';
 		write(p[1], &c, 1);
 		pause();
 	}
@@ -368,14 +370,16 @@ static void case_exec(void)
 	exec_one("missing", none, env);
 	exec_one("/", none, env);
 	exec_one("/etc/passwd", none, env);
-	exec_one("/bin/sh", (char *[]){ "sh", "-c", "echo $A $B $0 $1; exit 6", "zero", "one", NULL }, env);
+	exec_one("/bin/sh",
+		 (char *[]){ "sh", "-c", "echo $A $B $0 $1; exit 6", "zero", "one", NULL }, env);
 	exec_one("/usr/bin/env", (char *[]){ "env", NULL }, env);
 	exec_one("/bin/sh", (char *[]){ "-sh", "-c", "echo $0", NULL }, env);
 	make_file("bad1", "#!\n");
 	make_file("bad2", "#!   \nexit 1\n");
 	make_file("bad3", "#!/nonexistent\n");
 	make_file("bad4", "#!/etc\n");
-	make_file("bad5", "\177ELFxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	make_file("bad5",
+		  "\177ELFxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 	for (char name[] = "bad1"; name[3] < '6'; name[3]++) {
 		chmod(name, 0755);
 		exec_one(name, none, env);
@@ -413,9 +417,12 @@ static void case_exec_keeps(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	lseek(8, 5, SEEK_SET);
 	snprintf(text, sizeof(text),
-		 "umask; [ -e /proc/self/fd/8 ] && echo 8; [ -e /proc/self/fd/9 ] || echo no 9; pwd | tail -c 11; "
-		 "kill -USR1 $$ && echo USR1 ignored; kill -HUP $$ && echo HUP blocked; dd bs=1 count=3 <&8 2>/dev/null | od -c | head -n 1");
-	exec_one("/bin/sh", (char *[]){ "sh", "-c", text, NULL }, (char *[]){ "PATH=/bin:/usr/bin", NULL });
+		 "umask; [ -e /proc/self/fd/8 ] && echo 8; [ -e /proc/self/fd/9 ] || echo no 9; "
+		 "pwd | tail -c 11; "
+		 "kill -USR1 $$ && echo USR1 ignored; kill -HUP $$ && echo HUP blocked; "
+		 "dd bs=1 count=3 <&8 2>/dev/null | od -c | head -n 1");
+	exec_one("/bin/sh", (char *[]){ "sh", "-c", text, NULL },
+		 (char *[]){ "PATH=/bin:/usr/bin", NULL });
 	T(lseek(8, 0, SEEK_CUR));
 }
 
@@ -507,7 +514,8 @@ static void case_itimers(void)
 }
 
 const struct conform_case process_cases[] = {
-	CASE(wait_forms),	CASE(zombies),	   CASE(groups_and_sessions), CASE(orphans), CASE(identity),
-	CASE(limits_of_processes), CASE(exec),	   CASE(exec_keeps),	      CASE(fork_copies), CASE(threads),
-	CASE(itimers),		{ NULL, NULL },
+	CASE(wait_forms), CASE(zombies),    CASE(groups_and_sessions),
+	CASE(orphans),	  CASE(identity),   CASE(limits_of_processes),
+	CASE(exec),	  CASE(exec_keeps), CASE(fork_copies),
+	CASE(threads),	  CASE(itimers),    { NULL, NULL },
 };

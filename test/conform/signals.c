@@ -39,7 +39,7 @@ static void on_slow(int number, siginfo_t *info, void *context)
 	}
 }
 
-static void catch(int number, void (*fn)(int, siginfo_t *, void *), int flags)
+static void catch (int number, void (*fn)(int, siginfo_t *, void *), int flags)
 {
 	struct sigaction a = { .sa_sigaction = fn, .sa_flags = SA_SIGINFO | flags };
 
@@ -59,9 +59,10 @@ static void block(int how, int number)
 
 static void case_sending(void)
 {
-	catch(SIGUSR1, on_signal, 0);
+	catch (SIGUSR1, on_signal, 0);
 	T(kill(getpid(), SIGUSR1));
-	say("count %d code %d pid %d uid %d", count, last.si_code, last.si_pid == getpid(), last.si_uid == getuid());
+	say("count %d code %d pid %d uid %d", count, last.si_code, last.si_pid == getpid(),
+	    last.si_uid == getuid());
 	T(raise(SIGUSR1));
 	say("count %d code %d", count, last.si_code);
 	T(sigqueue(getpid(), SIGUSR1, (union sigval){ .sival_int = -5 }));
@@ -86,9 +87,10 @@ static void case_actions(void)
 
 	T(sigaction(SIGUSR1, NULL, &a));
 	say("default %d flags %x", a.sa_handler == SIG_DFL, a.sa_flags & 0x7fffffff & ~0x04000000);
-	catch(SIGUSR1, on_signal, SA_RESTART | SA_NODEFER);
+	catch (SIGUSR1, on_signal, SA_RESTART | SA_NODEFER);
 	T(sigaction(SIGUSR1, NULL, &a));
-	say("ours %d restart %d nodefer %d", a.sa_sigaction == on_signal, !!(a.sa_flags & SA_RESTART), !!(a.sa_flags & SA_NODEFER));
+	say("ours %d restart %d nodefer %d", a.sa_sigaction == on_signal,
+	    !!(a.sa_flags & SA_RESTART), !!(a.sa_flags & SA_NODEFER));
 	T(sigaction(SIGKILL, NULL, &a));
 	a.sa_handler = SIG_IGN;
 	T(sigaction(SIGKILL, &a, NULL));
@@ -100,15 +102,15 @@ static void case_actions(void)
 	say("SIGSYS looks default %d", a.sa_handler == SIG_DFL);
 	T(sigaction(SIGSEGV, NULL, &a));
 	say("SIGSEGV looks default %d", a.sa_handler == SIG_DFL);
-	catch(SIGSYS, on_signal, 0);
+	catch (SIGSYS, on_signal, 0);
 	T(raise(SIGSYS));
 	say("count %d", count);
 	sigset_t set;
 	sigfillset(&set);
 	T(sigprocmask(SIG_BLOCK, &set, NULL));
 	T(sigprocmask(SIG_BLOCK, NULL, &set));
-	say("KILL %d STOP %d SYS %d SEGV %d", sigismember(&set, SIGKILL), sigismember(&set, SIGSTOP), sigismember(&set, SIGSYS),
-	    sigismember(&set, SIGSEGV));
+	say("KILL %d STOP %d SYS %d SEGV %d", sigismember(&set, SIGKILL),
+	    sigismember(&set, SIGSTOP), sigismember(&set, SIGSYS), sigismember(&set, SIGSEGV));
 	T(access("/", F_OK));
 	T(sigprocmask(99, &set, NULL));
 	T(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, 4));
@@ -118,9 +120,9 @@ static void case_blocking(void)
 {
 	sigset_t pending;
 
-	catch(SIGUSR1, on_signal, 0);
-	catch(SIGUSR2, on_signal, 0);
-	catch(SIGRTMIN, on_signal, 0);
+	catch (SIGUSR1, on_signal, 0);
+	catch (SIGUSR2, on_signal, 0);
+	catch (SIGRTMIN, on_signal, 0);
 	block(SIG_BLOCK, SIGUSR1);
 	block(SIG_BLOCK, SIGUSR2);
 	block(SIG_BLOCK, SIGRTMIN);
@@ -130,7 +132,8 @@ static void case_blocking(void)
 	for (int i = 0; i < 3; i++)
 		sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = i });
 	sigpending(&pending);
-	say("pending %d %d %d, ran %d", sigismember(&pending, SIGUSR1), sigismember(&pending, SIGUSR2), sigismember(&pending, SIGRTMIN), count);
+	say("pending %d %d %d, ran %d", sigismember(&pending, SIGUSR1),
+	    sigismember(&pending, SIGUSR2), sigismember(&pending, SIGRTMIN), count);
 	block(SIG_UNBLOCK, SIGRTMIN);
 	say("real-time ones queue: %d, last value %d", count, last.si_value.sival_int);
 	sigset_t all;
@@ -139,9 +142,10 @@ static void case_blocking(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	say("%d ran", count);
 	count = 0;
-	catch(SIGUSR1, on_slow, 0);
+	catch (SIGUSR1, on_slow, 0);
 	raise(SIGUSR1);
-	say("USR1 is blocked in its handler, USR2 is not: %d then %d; order %d %d %d", order[15], count > 2, order[0], order[1], order[2]);
+	say("USR1 is blocked in its handler, USR2 is not: %d then %d; order %d %d %d", order[15],
+	    count > 2, order[0], order[1], order[2]);
 }
 
 static void case_inherited(void)
@@ -149,7 +153,7 @@ static void case_inherited(void)
 	sigset_t set;
 	int status;
 
-	catch(SIGUSR1, on_signal, 0);
+	catch (SIGUSR1, on_signal, 0);
 	block(SIG_BLOCK, SIGUSR1);
 	raise(SIGUSR1);
 	fflush(stdout);
@@ -202,7 +206,7 @@ static void case_interrupting(void)
 		struct timespec t = { 0, 300000000 };
 		pid_t pid;
 		say("flags %x", flags);
-		catch(SIGUSR1, on_signal, flags);
+		catch (SIGUSR1, on_signal, flags);
 		if (!flags) {
 			pid = after_50_ms(SIGUSR1);
 			T(read(p[0], &c, 1));
@@ -233,7 +237,7 @@ static void case_interrupting(void)
 		T(pause());
 		reap(pid);
 	}
-	catch(SIGCHLD, on_signal, SA_RESTART);
+	catch (SIGCHLD, on_signal, SA_RESTART);
 	count = 0;
 	if (fork() == 0) {
 		sleep_ms(50);
@@ -272,7 +276,7 @@ static void case_waiting_for(void)
 	T(sigwaitinfo(&set, &info));
 	say("code %d status %d", info.si_code, info.si_status);
 	T(wait(NULL) > 0);
-	catch(SIGUSR1, on_signal, 0);
+	catch (SIGUSR1, on_signal, 0);
 	pid_t pid = after_50_ms(SIGUSR1);
 	T(sigsuspend(&none));
 	say("count %d", count);
@@ -340,10 +344,10 @@ static void case_faults(void)
 	static volatile int *volatile wild = (int *)64;
 	static volatile int zero;
 
-	catch(SIGSEGV, on_jump, 0);
-	catch(SIGFPE, on_jump, 0);
-	catch(SIGILL, on_jump, 0);
-	catch(SIGTRAP, on_jump, 0);
+	catch (SIGSEGV, on_jump, 0);
+	catch (SIGFPE, on_jump, 0);
+	catch (SIGILL, on_jump, 0);
+	catch (SIGTRAP, on_jump, 0);
 	if (sigsetjmp(back, 1) == 0)
 		*wild = 1;
 	say("code %d at %ld", last.si_code, (long)last.si_addr);
@@ -362,6 +366,7 @@ static void case_faults(void)
 }
 
 const struct conform_case signal_cases[] = {
-	CASE(sending),	    CASE(actions),     CASE(blocking), CASE(inherited),	    CASE(interrupting),
-	CASE(waiting_for),  CASE(default_actions), CASE(faults), { NULL, NULL },
+	CASE(sending),	       CASE(actions),	   CASE(blocking),
+	CASE(inherited),       CASE(interrupting), CASE(waiting_for),
+	CASE(default_actions), CASE(faults),	   { NULL, NULL },
 };

@@ -163,7 +163,8 @@ static void case_selects(void)
 	FD_SET(f, &w);
 	FD_SET(f, &x);
 	T(select(20, &r, &w, &x, &t));
-	say("%d %d %d %d %d", FD_ISSET(p[0], &r), FD_ISSET(f, &r), FD_ISSET(p[1], &w), FD_ISSET(f, &w), FD_ISSET(f, &x));
+	say("%d %d %d %d %d", FD_ISSET(p[0], &r), FD_ISSET(f, &r), FD_ISSET(p[1], &w),
+	    FD_ISSET(f, &w), FD_ISSET(f, &x));
 	T(select(-1, NULL, NULL, NULL, &t));
 	T(select(p[0], &r, NULL, NULL, &t));
 	FD_SET(60, &r);
@@ -287,7 +288,8 @@ static void case_terminals(void)
 	T(isatty(slave));
 	T(isatty(master));
 	T(tcgetattr(slave, &t));
-	say("canonical %d echo %d signals %d", !!(t.c_lflag & ICANON), !!(t.c_lflag & ECHO), !!(t.c_lflag & ISIG));
+	say("canonical %d echo %d signals %d", !!(t.c_lflag & ICANON), !!(t.c_lflag & ECHO),
+	    !!(t.c_lflag & ISIG));
 	T(ioctl(slave, TIOCGWINSZ, &w));
 	say("%u %u", w.ws_row, w.ws_col);
 	T(write(master, "line\nrest", 9));
@@ -343,6 +345,9 @@ static void case_terminal_of_a_session(void)
 }
 
 const struct conform_case wait_cases[] = {
-	CASE(pipes),  CASE(fifos),  CASE(polls), CASE(selects), CASE(epolls), CASE(eventfds_and_timers), CASE(terminals),
-	CASE(terminal_of_a_session), { NULL, NULL },
+	CASE(pipes),	 CASE(fifos),
+	CASE(polls),	 CASE(selects),
+	CASE(epolls),	 CASE(eventfds_and_timers),
+	CASE(terminals), CASE(terminal_of_a_session),
+	{ NULL, NULL },
 };
