@@ -83,7 +83,8 @@ static void private_file(const char *host)
 	printf(" changed %c", a[0]);
 	printf(" read %zd %c\n", pread(fd, &c, 1, 0), c);
 	errno = 0;
-	tell("shared writable of a read-only", (long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	tell("shared writable of a read-only",
+	     (long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 	char *s = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
 	printf("shared read-only: %.6s", s);
 	tell(" mprotect", mprotect(s, PAGE, PROT_READ | PROT_WRITE));
@@ -99,7 +100,8 @@ static void private_file(const char *host)
 	close(fd);
 	close(rw);
 	errno = 0;
-	tell("directory", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd = open("/", O_RDONLY), 0));
+	tell("directory",
+	     (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd = open("/", O_RDONLY), 0));
 	close(fd);
 	errno = 0;
 	tell("closed", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 999, 0));
@@ -129,7 +131,8 @@ static void anonymous(void)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	printf("fixed: %d\n", fixed == (void *)0x600000000000);
 	errno = 0;
-	tell("again", (long)mmap(fixed, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	tell("again", (long)mmap(fixed, PAGE, PROT_READ,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 	char *before = sbrk(0), *data = sbrk(100000);
 	memset(data, 1, 100000);
 	printf("brk: %d %d\n", before == data, (char *)sbrk(0) == data + 100000);
@@ -138,7 +141,8 @@ static void anonymous(void)
 	printf("big malloc: %d\n", big != NULL);
 	free(big);
 	unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, %eax; ret */
-	char *run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(run, code, sizeof(code));
 	printf("code made at run time: %d\n", ((int (*)(void))(void *)run)());
 	int memfd = memfd_create("m", MFD_CLOEXEC);
@@ -156,8 +160,10 @@ static void anonymous(void)
 /* Calls with pointers that cannot be: an answer, never a death. */
 static void bad_pointers(void)
 {
-	char *hole = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = open("/etc/passwd", O_RDONLY), out = open("pointers", O_CREAT | O_RDWR | O_TRUNC, 0600);
+	char *hole = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
+	int fd = open("/etc/passwd", O_RDONLY),
+	    out = open("pointers", O_CREAT | O_RDWR | O_TRUNC, 0600);
 	struct stat st;
 
 	errno = 0;

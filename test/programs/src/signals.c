@@ -365,7 +365,8 @@ static void storm(void)
 
 static void deaths(void)
 {
-	const int numbers[] = { SIGTERM, SIGKILL, SIGABRT, SIGSEGV, SIGPIPE, SIGUSR1, SIGALRM, SIGRTMIN };
+	const int numbers[] = { SIGTERM, SIGKILL, SIGABRT, SIGSEGV,
+				SIGPIPE, SIGUSR1, SIGALRM, SIGRTMIN };
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		int status;

@@ -31,7 +31,7 @@ static void by_vfork(void)
 {
 	pid_t pid = vfork();
 
-	/* What the child writes before a good exec need not reach the parent: doc/decisions/0003. */
+	/* What the child writes before exec need not reach the parent: doc/decisions/0003. */
 	if (pid == 0) {
 		execl("/bin/sh", "sh", "-c", "exit 9", (char *)NULL);
 		_exit(127);
@@ -68,9 +68,12 @@ static void by_posix_spawn(void)
 	fflush(stdout);
 	int r = posix_spawn(&pid, "/bin/sh", NULL, NULL, good, environ);
 	printf("posix_spawn: %d status %d\n", r, wait_for(pid));
-	printf("posix_spawn of nothing: %d\n", posix_spawn(&pid, "/no/such", NULL, NULL, bad, environ));
-	printf("posix_spawn of a text: %d\n", posix_spawn(&pid, "/etc/passwd", NULL, NULL, bad, environ));
-	printf("posix_spawnp of nothing: %d\n", posix_spawnp(&pid, "no-such-program", NULL, NULL, bad, environ));
+	printf("posix_spawn of nothing: %d\n",
+	       posix_spawn(&pid, "/no/such", NULL, NULL, bad, environ));
+	printf("posix_spawn of a text: %d\n",
+	       posix_spawn(&pid, "/etc/passwd", NULL, NULL, bad, environ));
+	printf("posix_spawnp of nothing: %d\n",
+	       posix_spawnp(&pid, "no-such-program", NULL, NULL, bad, environ));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/etc/hostname", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 5, "five", O_CREAT | O_WRONLY, 0600);
@@ -228,10 +231,12 @@ static void shared_memory(void)
 
 static void descriptors_over_exec(void)
 {
-	int kept = open("/etc/hostname", O_RDONLY), closed = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
+	int kept = open("/etc/hostname", O_RDONLY),
+	    closed = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
 	char command[200];
 
-	snprintf(command, sizeof(command), "[ -e /proc/self/fd/%d ] && [ ! -e /proc/self/fd/%d ]", kept, closed);
+	snprintf(command, sizeof(command), "[ -e /proc/self/fd/%d ] && [ ! -e /proc/self/fd/%d ]",
+		 kept, closed);
 	printf("descriptors over exec: %d\n", WEXITSTATUS(system(command)));
 	fcntl(kept, F_SETFD, FD_CLOEXEC);
 	snprintf(command, sizeof(command), "[ ! -e /proc/self/fd/%d ]", kept);

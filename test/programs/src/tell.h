@@ -1,8 +1,8 @@
 #ifndef TELL_H
 #define TELL_H
 /*
- * tell.h - one line for one call: its result, and the name of its error. The error is read after the call,
- * which an argument list of printf() would not promise.
+ * tell.h - one line for one call: its result, and the name of its error. The error is read after
+ * the call, which an argument list of printf() would not promise.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* waits.c - poll, select, epoll, eventfd, timerfd, full pipes, locks; prints the same at every run. */
+/* waits.c - poll, select, epoll, eventfd, timerfd, full pipes, locks; the same at every run. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,8 @@ static void polls(void)
 	if (pipe(p) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, s) < 0)
 		exit(1);
 	printf("empty pipe: %x %x\n", polled(p[0], POLLIN, 0), polled(p[1], POLLOUT, 0));
-	printf("file: %x null: %x\n", polled(file, POLLIN | POLLOUT, 0), polled(null, POLLIN | POLLOUT, 0));
+	printf("file: %x null: %x\n", polled(file, POLLIN | POLLOUT, 0),
+	       polled(null, POLLIN | POLLOUT, 0));
 	tell("write", write(p[1], "x", 1));
 	printf("full pipe: %x\n", polled(p[0], POLLIN, 0));
 	printf("read: %zd\n", read(p[0], &c, 1));
@@ -138,7 +139,8 @@ static void epolls(void)
 static void counters(void)
 {
 	int e = eventfd(3, EFD_NONBLOCK), t = timerfd_create(CLOCK_MONOTONIC, 0);
-	struct itimerspec when = { .it_value = { .tv_nsec = 30000000 }, .it_interval = { .tv_nsec = 10000000 } };
+	struct itimerspec when = { .it_value = { .tv_nsec = 30000000 },
+				   .it_interval = { .tv_nsec = 10000000 } };
 	eventfd_t value = 0;
 	uint64_t expired;
 
@@ -214,7 +216,9 @@ static void pipes(void)
 
 static int lock(int fd, int command, short type, off_t start, off_t length)
 {
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length };
+	struct flock l = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length
+	};
 	int r = fcntl(fd, command, &l);
 
 	return command == F_GETLK ? l.l_type : r < 0 ? -errno : r;
@@ -233,7 +237,8 @@ static int in_child(int (*fn)(int), int fd)
 
 static int try_record(int fd)
 {
-	return (lock(fd, F_SETLK, F_WRLCK, 0, 10) == -EAGAIN) + 2 * (lock(fd, F_SETLK, F_WRLCK, 20, 10) == 0) +
+	return (lock(fd, F_SETLK, F_WRLCK, 0, 10) == -EAGAIN) +
+	       2 * (lock(fd, F_SETLK, F_WRLCK, 20, 10) == 0) +
 	       4 * (lock(fd, F_GETLK, F_RDLCK, 0, 1) == F_WRLCK);
 }
 
