@@ -1,11 +1,13 @@
 /*
- * calls.c - two measures, taken inside whatever sandbox it is started in. Bench: see bench/programs/run.
+ * calls.c - two measures, taken inside whatever sandbox it is started in. Bench: see
+ * bench/programs/run.
  *
  *     calls time COMMAND...   run it once; nanoseconds from before fork to the end of wait
- *     calls micro             one getppid, stat of a cached file, read of 4 KiB, round trip of a byte
- *                             through two pipes: median of rounds
+ *     calls micro             one getppid, stat of a cached file, read of 4 KiB, round trip of a
+ *                             byte through two pipes: median of rounds
  *
- * Results go to standard error, one line "calls: NAME VALUE" each; the output of COMMAND is left alone.
+ * Results go to standard error, one line "calls: NAME VALUE" each; the output of COMMAND is
+ * left alone.
  */
 #include <errno.h>
 #include <fcntl.h>
