@@ -13,7 +13,9 @@ struct list {
 	struct list *next, *prev;
 };
 
+/* clang-format off */
 #define LIST_INIT(l) { &(l), &(l) }
+/* clang-format on */
 
 static inline void list_init(struct list *l)
 {
@@ -61,8 +63,8 @@ static inline struct list *list_pop_front(struct list *l)
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 #define LIST_EACH(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)
 /* Like LIST_EACH, and the body may take `it` out. */
-#define LIST_EACH_SAFE(it, l)                                                            \
-	for (struct list *it = (l)->next, *it##_next = it->next; it != (l);              \
+#define LIST_EACH_SAFE(it, l)                                               \
+	for (struct list *it = (l)->next, *it##_next = it->next; it != (l); \
 	     it = it##_next, it##_next = it->next)
 
 #endif /* BASE_LIST_H */
