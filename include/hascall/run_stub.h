@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes to look at, from a stub's return address on. They are the program's: copy them with care. */
+/* Bytes to look at, from a stub's return address on. They are the program's: copy with care. */
 #define RUN_STUB_BACK_SIZE 11u
 
 struct run_stub_site {
