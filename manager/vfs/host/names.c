@@ -153,7 +153,7 @@ static int read_listing(struct host_names *n, int fd, bool quick, char *buf) MAY
 static int list(struct host_inode *dir, struct host_names *n, char *buf) MAY_YIELD
 {
 	int fd = fds_use(dir);
-	int64_t r = fd;
+	int64_t r;
 
 	if (fd < 0)
 		return fd;
