@@ -110,7 +110,7 @@ static int step(struct resolve_walk *w, char name[VFS_NAME_MAX + 1], bool *ret_s
 	last = w->rest[0] == '\0';
 	if (r == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
 		r = strcmp(name, "..") == 0 ? go_up(w) : 0;
-		strcpy(name, ".");
+		memcpy(name, ".", sizeof("."));
 		return r < 0 ? r : last ? STEP_END : STEP_ON;
 	}
 	r = vfs_walk(&w->req->process->view, w->dir, name, 0, &d);
