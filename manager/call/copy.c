@@ -42,7 +42,12 @@ static void copy_unread(struct copy_end *from, size_t size) MAY_YIELD
 		return; /* it moved meanwhile: by another thread, whose affair it is */
 }
 
-static int64_t copy_data(struct copy_end *from, struct copy_end *to, uint64_t size) MAY_YIELD
+static uint64_t copy_place(const struct copy_end *end)
+{
+	return end->has_offset ? end->offset : end->file->position;
+}
+
+static int64_t copy_pieces(struct copy_end *from, struct copy_end *to, uint64_t size) MAY_YIELD
 {
 	char *buf = malloc(COPY_PIECE);
 	uint64_t done = 0;
@@ -50,8 +55,6 @@ static int64_t copy_data(struct copy_end *from, struct copy_end *to, uint64_t si
 
 	if (!buf)
 		return -ENOMEM;
-	if (size > COPY_MAX)
-		size = COPY_MAX;
 	while (done < size) {
 		size_t piece = size - done < COPY_PIECE ? size - done : COPY_PIECE;
 		ssize_t got = copy_read(from, buf, piece);
@@ -72,6 +75,15 @@ static int64_t copy_data(struct copy_end *from, struct copy_end *to, uint64_t si
 	}
 	free(buf);
 	return done > 0 ? (int64_t)done : r;
+}
+
+static int64_t copy_data(const struct request *req, struct copy_end *from, struct copy_end *to,
+			 uint64_t size) MAY_YIELD
+{
+	int64_t r = within_file_limit(req, to->file, copy_place(to),
+				      size < COPY_MAX ? size : COPY_MAX);
+
+	return r <= 0 ? r : copy_pieces(from, to, (uint64_t)r);
 }
 
 MUST_USE static int copy_offset(const struct request *req, unsigned int i, struct copy_end *end)
@@ -107,7 +119,7 @@ int64_t call_sendfile(struct request *req)
 		return from.has_offset ? -ESPIPE : -EINVAL;
 	if (out->flags & O_APPEND)
 		return -EINVAL;
-	return copy_answer(req, 2, &from, copy_data(&from, &to, req->arg[3]));
+	return copy_answer(req, 2, &from, copy_data(req, &from, &to, req->arg[3]));
 }
 
 static bool copy_regular(const struct file *f)
@@ -124,6 +136,7 @@ int64_t call_copy_file_range(struct request *req)
 	struct copy_end from = { .file = in }, to = { .file = out };
 	uint64_t size = req->arg[4] < COPY_MAX ? req->arg[4] : COPY_MAX;
 	uint64_t in_at, out_at;
+	int64_t done;
 	int r = copy_offset(req, 1, &from);
 
 	if (r == 0)
@@ -141,11 +154,13 @@ int64_t call_copy_file_range(struct request *req)
 	}
 	if (!file_readable(in) || !file_writable(out) || (out->flags & O_APPEND))
 		return -EBADF;
-	in_at = from.has_offset ? from.offset : in->position;
-	out_at = to.has_offset ? to.offset : out->position;
+	in_at = copy_place(&from);
+	out_at = copy_place(&to);
 	if (in_at > INT64_MAX - size || out_at > INT64_MAX - size)
 		return -EOVERFLOW;
 	if (file_inode(in) == file_inode(out) && in_at < out_at + size && out_at < in_at + size)
 		return -EINVAL;
-	return copy_answer(req, 3, &to, copy_answer(req, 1, &from, copy_data(&from, &to, size)));
+	done = copy_data(req, &from, &to, size);
+	done = copy_answer(req, 1, &from, done);
+	return copy_answer(req, 3, &to, done);
 }

@@ -70,7 +70,9 @@ int64_t call_getgroups(struct request *req)
 
 	if (room < 0 || (room > 0 && (uint32_t)room < c->group_count))
 		return -EINVAL;
-	r = room == 0 ? 0 : request_out(req, 1, c->groups, c->group_count * sizeof(c->groups[0]));
+	if (room == 0 || c->group_count == 0) /* the place is not looked at */
+		return (int64_t)c->group_count;
+	r = request_out(req, 1, c->groups, c->group_count * sizeof(c->groups[0]));
 	return r < 0 ? r : (int64_t)c->group_count;
 }
 

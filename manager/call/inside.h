@@ -31,6 +31,13 @@ static inline int64_t install_file(struct request *req, struct file *f, bool clo
 	return fd_install(req->process->fds, f, cloexec, 0, process_fd_limit(req->process));
 }
 
+/*
+ * io.c: RLIMIT_FSIZE: how much of `size` bytes may be written to f from `offset` on; nothing
+ * at all is -EFBIG and SIGXFSZ.
+ */
+int64_t within_file_limit(const struct request *req, const struct file *f, uint64_t offset,
+			  uint64_t size);
+
 /* Two new files (taken over) get descriptors, which are written to argument i as int[2]. */
 MUST_USE int64_t install_pair(struct request *req, unsigned int i, struct file *f[2], bool cloexec);
 

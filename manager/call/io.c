@@ -12,12 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/*
- * RLIMIT_FSIZE: how much of `size` bytes may be written from `offset` on; nothing at all
- * is -EFBIG and SIGXFSZ.
- */
-static int64_t within_file_limit(const struct request *req, const struct file *f, uint64_t offset,
-				 uint64_t size)
+int64_t within_file_limit(const struct request *req, const struct file *f, uint64_t offset,
+			  uint64_t size)
 {
 	uint64_t limit = req->process->limit[RLIMIT_FSIZE].soft;
 	const struct inode *inode = file_inode(f);

@@ -66,6 +66,8 @@ int map_slots_send(struct map_slots *s, struct request *req)
 
 /* ---- the call */
 
+#define ADDRESSES UINT64_C(0x7ffffffff000) /* what a program has in all */
+
 struct map_request {
 	struct file *file;
 	uint64_t prot, flags, offset, length;
@@ -92,6 +94,8 @@ static int map_check(const struct request *req, struct map_request *m)
 		return -EINVAL;
 	if (m->length == 0 || m->offset % ELF_PAGE != 0)
 		return -EINVAL;
+	if (m->length > ADDRESSES)
+		return -ENOMEM;
 	if (m->offset > INT64_MAX || m->length > INT64_MAX - m->offset)
 		return -EOVERFLOW;
 	if (m->file->flags & O_PATH)

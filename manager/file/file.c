@@ -6,6 +6,7 @@
  *   F1  a file has references while it exists.   F2  a file in the count has not been released.
  */
 #include "file/inside.h"
+#include "file/pipe.h"
 #include "vfs/proc/proc_fs.h"
 
 #include <fcntl.h>
@@ -246,10 +247,10 @@ ssize_t file_pread(struct file *f, void *buf, size_t size, uint64_t offset)
 {
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (!f->ops->seek && !(f->flags & O_PATH))
+		return -ESPIPE;
 	if (!file_readable(f))
 		return -EBADF;
-	if (!f->ops->seek)
-		return -ESPIPE;
 	if (!f->ops->read)
 		return -EINVAL;
 	return f->ops->read(f, buf, transfer_size(size), &offset);
@@ -259,10 +260,10 @@ ssize_t file_pwrite(struct file *f, const void *buf, size_t size, uint64_t offse
 {
 	if (offset > INT64_MAX)
 		return -EINVAL;
+	if (!f->ops->seek && !(f->flags & O_PATH))
+		return -ESPIPE;
 	if (!file_writable(f))
 		return -EBADF;
-	if (!f->ops->seek)
-		return -ESPIPE;
 	if (!f->ops->write)
 		return -EINVAL;
 	return f->ops->write(f, buf, transfer_size(size), &offset);
@@ -405,8 +406,10 @@ int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t size)
 		return -EINVAL;
 	if (!file_writable(f))
 		return -EBADF;
+	if (f->ops == &pipe_ops)
+		return -ESPIPE;
 	if (!inode || inode->type != S_IFREG)
-		return inode && inode->type == S_IFDIR ? -EISDIR : -ESPIPE;
+		return -ENODEV; /* a directory is never open for writing */
 	if (offset > INT64_MAX - size)
 		return -EFBIG;
 	return vfs_fallocate(inode, mode, offset, size);

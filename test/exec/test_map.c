@@ -64,7 +64,7 @@ EXEC_TEST(numbers_out_of_range_are_refused)
 	CHECK_INT(map_fd(&m, &answer), -EOVERFLOW);
 	m.length = UINT64_MAX;
 	m.offset = 0;
-	CHECK_INT(map_fd(&m, &answer), -EOVERFLOW);
+	CHECK_INT(map_fd(&m, &answer), -ENOMEM);
 	m.length = 0;
 	CHECK_INT(map_fd(&m, &answer), -EINVAL);
 }

@@ -42,6 +42,10 @@ static void write_then_read(void *arg)
 	CHECK_INT(file_read(ends[1], buf, 1), -EBADF);
 	CHECK_INT(file_write(ends[0], buf, 1), -EBADF);
 	CHECK_INT(file_pread(ends[0], buf, 1, 0), -ESPIPE);
+	CHECK_INT(file_pread(ends[1], buf, 1, 0), -ESPIPE);
+	CHECK_INT(file_pwrite(ends[0], buf, 1, 0), -ESPIPE);
+	CHECK_INT(file_fallocate(ends[0], 0, 0, 1), -EBADF);
+	CHECK_INT(file_fallocate(ends[1], 0, 0, 1), -ESPIPE);
 	CHECK_INT(file_seek(ends[0], 0, SEEK_SET), -ESPIPE);
 	close_both();
 }
