@@ -28,13 +28,6 @@ static int open_dentry(const struct open_request *o, struct dentry **ret) MAY_YI
 {
 	const struct vfs_open how = { .flags = o->flags, .mode = o->mode };
 
-	if ((o->flags & O_TMPFILE) == O_TMPFILE) {
-		if (!(o->flags & (O_WRONLY | O_RDWR)))
-			return -EINVAL;
-		return vfs_tmpfile(o->view, o->at, o->path, o->mode, ret);
-	}
-	if ((o->flags & O_CREAT) && (o->flags & O_DIRECTORY))
-		return -EINVAL;
 	return vfs_open(o->view, o->at, o->path, &how, ret);
 }
 

@@ -109,6 +109,26 @@ static int names(void)
 	return 0;
 }
 
+/* A file without a name may be given one, unless O_EXCL says never. */
+static int nameless(void)
+{
+	CHECK_INT(open_file("/tmp", O_TMPFILE | O_RDWR), 3);
+	CHECK_INT(open_file("/tmp", O_TMPFILE | O_RDWR | O_EXCL), 4);
+	CHECK_INT(open_file("/tmp", O_TMPFILE), -EINVAL);
+	CHECK_INT(call(SYS_linkat, CWD, TEXT("/proc/self/fd/3"), CWD, TEXT2("/tmp/named"),
+		       AT_SYMLINK_FOLLOW),
+		  0);
+	CHECK_INT(call(SYS_linkat, CWD, TEXT("/proc/self/fd/4"), CWD, TEXT2("/tmp/never"),
+		       AT_SYMLINK_FOLLOW),
+		  -ENOENT);
+	return 0;
+}
+
+static void a_nameless_file_gets_a_name(void)
+{
+	CHECK_INT(run_inside(nameless, NULL), 0);
+}
+
 static void names_and_attributes(void)
 {
 	CHECK_INT(run_inside(names, NULL), 0);
@@ -268,6 +288,7 @@ static void descriptors_and_their_flags(void)
 static int limits(void)
 {
 	struct rlimit few = { .rlim_cur = 5, .rlim_max = 100 };
+	const uint64_t zero = 0;
 
 	put(IN, &few, sizeof(few));
 	CHECK_INT(call(SYS_prlimit64, 0, RLIMIT_NOFILE, IN, OUT), 0);
@@ -283,6 +304,15 @@ static int limits(void)
 	signal(SIGXFSZ, SIG_IGN);
 	CHECK_INT(call(SYS_write, 3, 0, 20), 10);
 	CHECK_INT(call(SYS_write, 3, 0, 20), -EFBIG);
+	CHECK_INT(call(SYS_close, 4), 0);
+	CHECK_INT(open_file("/tmp/b", O_RDWR | O_CREAT), 4);
+	CHECK_INT(call(SYS_pwrite64, 4, 0, 4, 0), 4);
+	CHECK_INT(call(SYS_lseek, 4, 4, SEEK_SET), 4);
+	put(IN, &zero, sizeof(zero));
+	CHECK_INT(call(SYS_sendfile, 4, 3, IN, 10), 6);
+	CHECK_INT(call(SYS_sendfile, 4, 3, IN, 4), -EFBIG);
+	put(IN, &zero, sizeof(zero));
+	CHECK_INT(call(SYS_copy_file_range, 3, IN, 4, RUN_NULL, 4, 0), -EFBIG);
 	CHECK_INT(call(SYS_getrlimit, 99, OUT), -EINVAL);
 	return 0;
 }
@@ -315,6 +345,8 @@ static int copies(void)
 	CHECK_INT(call(SYS_sendfile, 4, 5, RUN_NULL, 10), -EINVAL);
 	CHECK_INT(call(SYS_sendfile, 6, 3, IN, 100), 6); /* from offset 4 on */
 	CHECK_INT(call(SYS_fcntl, 5, F_GETPIPE_SZ), 65536);
+	CHECK_INT(call(SYS_eventfd2, 0, 0), 7);
+	CHECK_INT(call(SYS_fallocate, 7, 0, 0, 10), -ENODEV);
 	return 0;
 }
 
@@ -500,6 +532,7 @@ static int identity(void)
 	const uint32_t groups[3] = { 30, 10, 20 };
 
 	CHECK_INT(call(SYS_getgroups, 0, RUN_NULL), 0);
+	CHECK_INT(call(SYS_getgroups, 10, RUN_NULL), 0);
 	put(IN, groups, sizeof(groups));
 	CHECK_INT(call(SYS_setgroups, 3, IN), 0);
 	CHECK_INT(call(SYS_getgroups, 2, OUT), -EINVAL);
@@ -615,5 +648,6 @@ static const struct test tests[] = {
 	TEST(sockets_with_names),	   TEST(descriptors_travel_in_messages),
 	TEST(identity_is_kept_inside),	   TEST(extended_attributes),
 	TEST(ioctls_by_their_table),	   TEST(each_call_is_a_line_of_the_trace),
+	TEST(a_nameless_file_gets_a_name),
 };
 TEST_MAIN(tests)
