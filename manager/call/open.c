@@ -9,10 +9,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define OPEN_FLAGS                                                                             \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | \
-	 O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | \
-	 O_SYNC | O_PATH | O_TMPFILE)
+/* O_TMPFILE has O_DIRECTORY in it. */
+#define OPEN_FLAGS                                                                                 \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC |     \
+	 O_ASYNC | O_DIRECT | O_LARGEFILE | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH | \
+	 O_TMPFILE)
 #define LARGEFILE 0100000 /* O_LARGEFILE, which the C library calls 0 here */
 
 /* A view of its own for RESOLVE_IN_ROOT, else the process's. */
@@ -95,28 +96,34 @@ MUST_USE static int openat2_check(const struct open_how *how)
 }
 
 /* RESOLVE_IN_ROOT: the directory is the root of the whole walk, for absolute paths too. */
-static int64_t open_in_root(struct request *req, struct dentry *at, struct open_request *o)
+static int64_t open_in_root(struct request *req, struct dentry *at, const struct open_how *how)
 	MAY_YIELD
 {
 	struct vfs view = req->process->view;
+	const struct open_request o = {
+		.view = &view,
+		.at = at,
+		.path = req->text[0],
+		.flags = (int)how->flags & OPEN_FLAGS,
+		.mode = (uint32_t)how->mode,
+	};
 
 	view.root = at;
 	view.cwd = at;
-	o->view = &view;
-	o->at = at;
-	o->path = req->text[0];
-	return open_install(req, o);
+	return open_install(req, &o);
 }
 
-static int64_t open_restricted(struct request *req, struct dentry *at, uint64_t resolve,
-			       struct open_request *o) MAY_YIELD
+static int64_t open_restricted(struct request *req, struct dentry *at, const struct open_how *how)
+	MAY_YIELD
 {
+	const int flags = (int)how->flags & OPEN_FLAGS;
 	const struct resolve_request ask = {
 		.at = at,
-		.resolve = resolve,
-		.follow_last = !(o->flags & O_NOFOLLOW) &&
-			       (o->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL),
+		.resolve = how->resolve,
+		.follow_last = !(flags & O_NOFOLLOW) &&
+			       (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL),
 	};
+	struct open_request o = { .view = &req->process->view, .mode = (uint32_t)how->mode };
 	AUTO_DENTRY dir = NULL;
 	char name[VFS_NAME_MAX + 1];
 	int r = resolve_path(req, &ask, &dir, name);
@@ -124,11 +131,10 @@ static int64_t open_restricted(struct request *req, struct dentry *at, uint64_t 
 	if (r < 0)
 		return r;
 	/* A link that takes the name's place meanwhile is not followed. */
-	o->flags |= r | O_NOFOLLOW;
-	o->view = &req->process->view;
-	o->at = dir;
-	o->path = name;
-	return open_install(req, o);
+	o.flags = flags | r | O_NOFOLLOW;
+	o.at = dir;
+	o.path = name;
+	return open_install(req, &o);
 }
 
 /* Where a relative path starts, whatever the path: a directory. */
@@ -146,7 +152,6 @@ static int start_dir(const struct request *req, int32_t fd, struct dentry **ret)
 
 int64_t call_openat2(struct request *req)
 {
-	struct open_request o = { 0 };
 	AUTO_DENTRY at = NULL;
 	struct open_how how;
 	int r;
@@ -165,11 +170,9 @@ int64_t call_openat2(struct request *req)
 		r = start_dir(req, request_int(req, 0), &at);
 	if (r < 0)
 		return r;
-	o.flags = (int)how.flags & OPEN_FLAGS;
-	o.mode = (uint32_t)how.mode;
 	if (how.resolve & RESOLVE_IN_ROOT)
-		return open_in_root(req, at, &o);
-	return open_restricted(req, at, how.resolve, &o);
+		return open_in_root(req, at, &how);
+	return open_restricted(req, at, &how);
 }
 
 int64_t call_memfd_create(struct request *req)
