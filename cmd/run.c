@@ -212,9 +212,8 @@ static void forward(int sig, siginfo_t *info, void *context)
 /* What a user or the terminal sends to hascall is meant for the program. */
 static void forward_signals(void)
 {
-	static const int signals[] = {
-		SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP
-	};
+	static const int signals[] = { SIGINT,	SIGTERM, SIGHUP,   SIGQUIT,
+				       SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP };
 	struct sigaction action = { .sa_sigaction = forward, .sa_flags = SA_RESTART | SA_SIGINFO };
 
 	for (size_t i = 0; i < ARRAY_COUNT(signals); i++) {

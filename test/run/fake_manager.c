@@ -350,7 +350,7 @@ int fake_run(const char *program, char *const argv[], char *out, size_t out_size
 	first->pid = pid;
 	while (waitpid(pid, &status, WNOHANG) == 0)
 		for (unsigned int i = 0; i < FAKE_CLIENTS; i++)
-			if (clients[i].live)
+			if (clients[i].live && clients[i].pid) /* not before its maker has told */
 				look(&clients[i]);
 	for (unsigned int i = 0; i < FAKE_CLIENTS; i++)
 		if (clients[i].live)
