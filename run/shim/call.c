@@ -15,7 +15,7 @@
 #define OWN_NUMBERS 512u
 
 /* One argument's form in 32 bits: kind, how the size is found, of which argument, bytes or unit. */
-enum size_kind { SIZE_BYTES, SIZE_ARG, SIZE_UNIT, SIZE_RET };
+enum size_kind { SIZE_BYTES, SIZE_ARG, SIZE_UNIT, SIZE_RET, SIZE_RET_UNIT };
 #define FORM(kind, how, index, bytes) \
 	((uint32_t)(kind) | (uint32_t)(how) << 4 | (uint32_t)(index) << 8 | (uint32_t)(bytes) << 12)
 #define FORM_KIND(f) ((f)&0xfu)
@@ -29,11 +29,13 @@ enum size_kind { SIZE_BYTES, SIZE_ARG, SIZE_UNIT, SIZE_RET };
 #define ARG(n) (0x100000u + (n))
 #define UNIT(n, u) (0x200000u + (n) + ((u) << 4))
 #define RET(n) (0x400000u + (n))
+#define RET_UNIT(n, u) (0x800000u + (n) + ((u) << 4))
 #define SIZED(kind, s)                                                            \
 	((s) < 0x100000u   ? FORM(kind, SIZE_BYTES, 0, (s))                       \
 	 : (s) < 0x200000u ? FORM(kind, SIZE_ARG, (s)&0xfu, 0)                    \
 	 : (s) < 0x400000u ? FORM(kind, SIZE_UNIT, (s)&0xfu, ((s)&0xfffffu) >> 4) \
-			   : FORM(kind, SIZE_RET, (s)&0xfu, 0))
+	 : (s) < 0x800000u ? FORM(kind, SIZE_RET, (s)&0xfu, 0)                    \
+			   : FORM(kind, SIZE_RET_UNIT, (s)&0xfu, ((s)&0xfffffu) >> 4))
 #define IN(s) SIZED(RUN_IN, (s))
 #define OUT(s) SIZED(RUN_OUT, (s))
 #define INOUT(s) SIZED(RUN_INOUT, (s))
@@ -66,6 +68,7 @@ static uint64_t buffer_size(uint32_t form, const uint64_t arg[6])
 	case SIZE_RET:
 		return value;
 	case SIZE_UNIT:
+	case SIZE_RET_UNIT:
 		return value > RUN_BOUNCE_SIZE ? UINT64_MAX : value * FORM_BYTES(form);
 	default:
 		return FORM_BYTES(form);
@@ -138,6 +141,8 @@ static int64_t copy_out(struct shim_thread *t, const struct call_form *form, con
 			continue;
 		if (FORM_HOW(f) == SIZE_RET && size > (uint64_t)ret)
 			size = (uint64_t)ret;
+		if (FORM_HOW(f) == SIZE_RET_UNIT && size > (uint64_t)ret * FORM_BYTES(f))
+			size = (uint64_t)ret * FORM_BYTES(f);
 		if (copy_user((void *)arg[i], shim_bounce(t) + l->offset[i], size))
 			return -EFAULT;
 	}
