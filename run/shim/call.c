@@ -237,7 +237,8 @@ static int64_t process_control(const uint64_t arg[6])
 
 	switch (arg[0]) {
 	case PR_SET_NAME:
-		(void)copy_user_string(name, (const char *)arg[1], sizeof(name) - 1);
+		if (copy_user_string(name, (const char *)arg[1], sizeof(name) - 1) == -EFAULT)
+			return -EFAULT;
 		return gate_call(SYS_prctl, PR_SET_NAME, (uint64_t)name, 0, 0, 0);
 	case PR_GET_NAME:
 		(void)gate_call(SYS_prctl, PR_GET_NAME, (uint64_t)name, 0, 0, 0);
