@@ -607,6 +607,25 @@ VFS_TEST(device_files_are_all_there)
 	CHECK_INT(do_create("/shm/mine", 0644), 0);
 }
 
+VFS_TEST(each_change_has_a_time_of_its_own)
+{
+	struct vfs_attr before, after;
+	struct dentry *d;
+	struct inode *f;
+
+	use_mem(0);
+	f = open_file("f", &d);
+	CHECK_INT(vfs_write(f, "a", 1, 0), 1);
+	for (unsigned int i = 0; i < 1000; i++) {
+		CHECK_INT(vfs_getattr(f, &before), 0);
+		CHECK_INT(vfs_write(f, "b", 1, 0), 1);
+		CHECK_INT(vfs_getattr(f, &after), 0);
+		CHECK(after.mtime.tv_sec > before.mtime.tv_sec ||
+		      after.mtime.tv_nsec > before.mtime.tv_nsec);
+	}
+	dentry_put(d);
+}
+
 static const struct test tests[] = {
 	TEST(a_sparse_file_of_a_tebibyte_costs_what_is_written),
 	TEST(what_was_cut_off_is_zero_when_the_file_grows_again),
@@ -624,5 +643,6 @@ static const struct test tests[] = {
 	TEST(xattrs_are_kept_and_bounded),
 	TEST(a_file_without_a_name_can_be_given_one_once),
 	TEST(device_files_are_all_there),
+	TEST(each_change_has_a_time_of_its_own),
 };
 TEST_MAIN(tests)
