@@ -80,7 +80,6 @@ struct run_control {
 	/* written by the manager, read by the shim */
 	int32_t ppid;
 	uint32_t uid, euid, suid, gid, egid, sgid;
-	uint32_t strace; /* unused by the shim */
 	/* written by the shim */
 	struct area_hint hint __attribute__((aligned(64)));
 	/* a fork's child says who it is before its first call */

@@ -22,7 +22,7 @@ stub_entry:
 	movq %rsp, %rdi
 	cld
 	call shim_stub_call
-	.globl stub_window_begin, stub_window_end, stub_window_jump, stub_trap_return
+	.globl stub_window_begin, stub_window_jump, stub_trap_return
 stub_window_begin:
 	cmpl $0, %gs:24
 	jne 1f
@@ -36,7 +36,6 @@ stub_window_begin:
 	movq %gs:16, %rsp
 stub_window_jump:
 	jmp *%rcx
-stub_window_end:
 /*
  * A signal waits: leave by a trap. All signals are blocked now, so nothing can come
  * between; the handler finds the program's whole state but rip and rax, which it

@@ -197,7 +197,7 @@ extern const char gate_restorer[], gate_restorer_end[], gate_wait_begin[], gate_
 	gate_sigwait_begin[], gate_sigwait_end[], gate_sigwait_abandon[], gate_mask_begin[],
 	gate_mask_end[], gate_mask_abandon[];
 /* ---- entry.S */
-extern const char stub_window_begin[], stub_window_end[], stub_window_jump[], stub_trap_return[];
+extern const char stub_window_begin[], stub_window_jump[], stub_trap_return[];
 
 /* ---- copy.S: program memory, which may not be there. Bytes that could NOT be copied. */
 uint64_t copy_user(void *to, const void *from, uint64_t size);

@@ -25,13 +25,27 @@ static struct vfs_dirent own_entry(const struct vfs_dirent *found, char *name)
 	return entry;
 }
 
+/* What the lookup says of a directory of this name: 1, 0 if it was removed while we asked. */
+static int ask_for_folder(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
+{
+	struct inode *merged;
+	int r = ovl_lookup(&m->dir->inode, entry->name, entry->name_len, &merged);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	entry->ino = merged->ino;
+	entry->type = DT_DIR;
+	inode_put(merged);
+	return 1;
+}
+
 /*
  * What a lower name shows: its own entry, the upper's in its place, or nothing.
  * 1: emit, 0: hidden, -errno.
  */
 static int see_lower(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 {
-	struct inode *upper, *merged;
+	struct inode *upper;
 	int r = ovl_in_upper(m->dir, entry->name, entry->name_len, &upper);
 
 	if (r < 0 || !upper)
@@ -44,15 +58,7 @@ static int see_lower(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 		r = 1;
 	} else {
 		/* Merged, opaque or moved here: the lookup knows. */
-		r = ovl_lookup(&m->dir->inode, entry->name, entry->name_len, &merged);
-		if (r == 0) {
-			entry->ino = merged->ino;
-			entry->type = DT_DIR;
-			inode_put(merged);
-			r = 1;
-		} else if (r == -ENOENT) {
-			r = 0; /* removed while we asked */
-		}
+		r = ask_for_folder(m, entry);
 	}
 	inode_put(upper);
 	return r;
@@ -75,7 +81,7 @@ static int emit_lower(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 /* 1: only the upper has it, 0: a whiteout, or emitted with the lower names. */
 static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 {
-	struct inode *upper, *merged;
+	struct inode *upper;
 	int r = ovl_in_lower(m->dir, entry->name, entry->name_len);
 
 	if (r != 0)
@@ -86,16 +92,8 @@ static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 	r = !is_whiteout(upper);
 	entry->ino = ovl_number(ovl_fs_of(m->dir), upper);
 	/* A directory that was moved here keeps the number it had in the lower. */
-	if (r && S_ISDIR(upper->type) && ovl_fs_of(m->dir)->lower) {
-		r = ovl_lookup(&m->dir->inode, entry->name, entry->name_len, &merged);
-		if (r == 0) {
-			entry->ino = merged->ino;
-			inode_put(merged);
-			r = 1;
-		} else if (r == -ENOENT) {
-			r = 0; /* removed while we asked */
-		}
-	}
+	if (r && S_ISDIR(upper->type) && ovl_fs_of(m->dir)->lower)
+		r = ask_for_folder(m, entry);
 	inode_put(upper);
 	return r;
 }
