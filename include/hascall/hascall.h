@@ -6,11 +6,12 @@
  *
  * Two levels. hascall_*() is the comfortable one: the library keeps an area of
  * entries and a pool of worker threads. async_syscall_*() is the protocol of
- * syscall_info.h itself: your entries, your threads.
+ * syscall_info.h itself: your entries, your threads. calls.h has a typed function
+ * for each common call.
  *
  * What may be called: any system call but those about the calling thread or
  * about the process as a whole (exit, fork, execve, setuid, sigaltstack, ...),
- * which give -EOPNOTSUPP, and unknown numbers, -ENOSYS.
+ * which give -EOPNOTSUPP, and unknown numbers, -ENOSYS: hascall-calls(7).
  *
  * Results are the kernel's: a value, or -errno. errno is not touched. Memory that
  * a call names must stay valid until the call is completed.
@@ -26,13 +27,15 @@ extern "C" {
 struct hascall;
 
 /*
- * Order    calls begin in no promised order and end in no promised order.
+ * Order    calls begin in no promised order and end in no promised order, but for
+ *          those of a chain.
  * Limit    `entries` calls at a time; more give -EAGAIN. `workers_max` threads;
  *          if all are blocked, further calls wait for one of them.
  * Owner    who opened an area closes it.
  * Thread   one thread at a time uses an area; threads that call at the same time
  *          open an area each. notify() runs on the library's threads.
- * Signals  the workers block all of them, so a call is not interrupted.
+ * Signals  the workers block all of the application's signals but one of the real-time
+ *          signals, by which hascall_cancel() and timeouts interrupt them.
  * Fork     a forked child has no workers: there, calls give -ESHUTDOWN, and
  *          hascall_close() frees the memory. The parent goes on as before. A child
  *          of vfork() must not use areas.
@@ -40,10 +43,13 @@ struct hascall;
 
 #define HASCALL_ENTRIES_MAX 4096u
 #define HASCALL_WORKERS_MAX 1024u
+#define HASCALL_CHAIN_MAX SYSCALL_CHAIN_MAX
 
 enum hascall_option_flags {
 	HASCALL_USE_EVENTFD = 1u << 0, /* `eventfd` below is valid */
 	HASCALL_NO_SPIN = 1u << 1,     /* workers and waits sleep at once, not after 10 us */
+	/* One worker looks for calls all the time and never sleeps: it costs a processor. */
+	HASCALL_POLLING = 1u << 2,
 };
 
 /* Set size to sizeof(struct hascall_options), and what you do not care for to 0. */
@@ -66,7 +72,12 @@ struct hascall_options {
 	 * hascall_reap() reads it; it is written once between two reaps.
 	 */
 	int32_t eventfd;
-	uint32_t reserved;
+	/*
+	 * The real-time signal that interrupts running calls, the same for all areas of
+	 * a process; 0: SIGRTMAX. Its handler is installed by the first hascall_open(); a
+	 * handler of the application's is left alone, and running calls cannot be cancelled.
+	 */
+	int32_t cancel_signal;
 };
 
 /* 0; -EINVAL (options), -ENOMEM, -EAGAIN (no thread). options NULL: all defaults. */
@@ -74,9 +85,12 @@ int hascall_open(struct hascall **ret, const struct hascall_options *options);
 
 /*
  * Calls that nobody has begun are dropped, running ones are waited for (so a call
- * that waits for ever makes this wait for ever); their results are lost. NULL is fine.
+ * that waits for ever makes this wait for ever: hascall_cancel() it before); their
+ * results are lost. NULL is fine.
  */
 void hascall_close(struct hascall *h);
+
+/* Posting. */
 
 enum hascall_post_flags {
 	/*
@@ -94,7 +108,48 @@ enum hascall_post_flags {
  */
 int hascall_post(struct hascall *h, uint32_t num, const uint64_t arg[6], uint64_t user_data,
 		 uint32_t flags, uint64_t *ret_ticket);
+
+/* Wake a worker for what was posted with HASCALL_MORE. */
 void hascall_kick(struct hascall *h);
+
+enum hascall_call_flags {
+	/*
+	 * The call after this one in the array begins when this one has succeeded; if
+	 * it fails (a result from -4095 to -1), the rest of the chain is -ECANCELED.
+	 */
+	HASCALL_CHAIN = 1u << 0,
+	/* Begin although the call before failed: the close() at the end of a chain. */
+	HASCALL_ALWAYS = 1u << 1,
+};
+
+/* A call to submit. Fill it by the functions of calls.h, or from all zeros by hand. */
+struct hascall_call {
+	uint32_t num;
+	uint32_t flags; /* enum hascall_call_flags */
+	uint64_t arg[6];
+	uint64_t user_data;
+	/*
+	 * 0: none. Else the call is cancelled when that long has passed since it was
+	 * submitted, as by hascall_cancel(), its result being -ETIMEDOUT instead.
+	 */
+	uint64_t timeout_ns;
+	uint32_t group; /* for hascall_wait_all(), hascall_cancel_all(); any number, 0 too */
+	/*
+	 * For each argument: 0: as given in arg; k: the result of the call k places
+	 * before this one in its chain. If that one failed, this one is -ECANCELED.
+	 */
+	uint8_t from[6];
+	uint16_t reserved; /* 0 */
+};
+
+/*
+ * Post calls, chains among them (at most HASCALL_CHAIN_MAX calls a chain), all or
+ * none. ret_tickets: as many as calls, or NULL. 0; -EAGAIN: fewer entries are free;
+ * -EINVAL: count is 0, unknown flags, a chain too long or not ended within the
+ * array, a `from` that points before its chain; -ESHUTDOWN; -EPROTO.
+ */
+int hascall_submit(struct hascall *h, const struct hascall_call *calls, uint32_t count,
+		   uint32_t flags, uint64_t *ret_tickets);
 
 /*
  * Results. Each is delivered once: by poll or wait with the ticket, or by reap. A
@@ -109,19 +164,49 @@ int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx);
 int hascall_poll(struct hascall *h, uint64_t ticket, int64_t *ret_result);
 
 enum hascall_wait_flags {
-	/* If nobody has begun the call, execute it in this thread: no waiting for a worker. */
+	/*
+	 * While waiting, execute calls that nobody has begun in this thread: no waiting
+	 * for a worker, and one more processor at work. A wait for one call executes that
+	 * call only, whatever it is; the others do not take calls that often wait without
+	 * bound. A call executed so is not interrupted by the timeout.
+	 */
 	HASCALL_HELP = 1u << 0,
 };
 
-/* timeout_ns < 0: for ever. 0 and the result; -ETIMEDOUT (a helped call ignores it); -ENOENT. */
+#define HASCALL_ALL_GROUPS UINT32_MAX
+
+/* timeout_ns < 0: for ever. 0 and the result; -ETIMEDOUT; -ENOENT; -EINVAL. */
 int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_t flags,
 		 int64_t *ret_result);
 
-/* Until there is something to reap: 0; -ETIMEDOUT; -ENOENT: no call is in flight. */
-int hascall_wait_any(struct hascall *h, int64_t timeout_ns);
+/* Until there is something to reap: 0; -ETIMEDOUT; -ENOENT: no call is in flight; -EINVAL. */
+int hascall_wait_any(struct hascall *h, int64_t timeout_ns, uint32_t flags);
 
-/* Take back a call nobody has begun: 0; -EAGAIN: too late, its result will come; -ENOENT. */
+/*
+ * Until all calls of the group are completed, or of all groups; their results are
+ * taken afterwards, by reap or poll. 0 (also if there is none); -ETIMEDOUT; -EINVAL.
+ */
+int hascall_wait_all(struct hascall *h, uint32_t group, int64_t timeout_ns, uint32_t flags);
+
+/*
+ * Take back a call nobody has begun, the first of a chain with all of its chain:
+ * 0: no result will come; -EAGAIN: too late, or a later one of a chain: its result
+ * will come; -ENOENT.
+ */
 int hascall_recall(struct hascall *h, uint64_t ticket);
+
+/*
+ * Ask that a call end now. Its result still comes: -ECANCELED if it was not begun or
+ * was interrupted before it did anything, else what it did. In the kernel, only
+ * waits can be interrupted, and not all of them: a call that reads a disk or a
+ * dead NFS server goes on, and so does one that computes. 0: asked; -EALREADY: it is
+ * completed, or asked before; -EOPNOTSUPP: it runs, and the application has a handler
+ * of its own for the signal; -ENOENT.
+ */
+int hascall_cancel(struct hascall *h, uint64_t ticket);
+
+/* The same for all calls of a group, or of all groups: how many were asked. */
+int hascall_cancel_all(struct hascall *h, uint32_t group);
 
 /* Calls posted whose results were not delivered. */
 unsigned int hascall_in_flight(const struct hascall *h);
@@ -135,18 +220,26 @@ struct hascall_stats {
 };
 void hascall_get_stats(struct hascall *h, struct hascall_stats *ret_stats);
 
+/* What may be posted: 0; -EOPNOTSUPP (*ret_reason says why); -ENOSYS: no such call. */
+int hascall_check(uint32_t num, const uint64_t arg[6], const char **ret_reason);
+
+/* Version of the library, "0.1.0". */
+const char *hascall_version(void);
+
 /*
  * The protocol's own level, after "asynchronous system calls by shared memory and
  * kernel threads" (Nakajima and Shiba): a process makes an array of entries,
  * announces it, and lends threads that execute what appears there.
  *
  * Order    an executor visits the entries in turn.
- * Owner    the array is the caller's and must outlive async_syscall_exit().
+ * Owner    the array is the caller's and must outlive async_syscall_exit(): an
+ *          executor that finds it unmapped dies of SIGSEGV as any thread would.
  * Thread   any number of threads may be in async_syscall_exec() at a time. Posting
  *          and taking follow syscall_info.h.
  */
 #define ASYNC_SYSCALL_AREAS_MAX 64u
-#define ASYNC_SYSCALL_LATE_NS 1000000 /* a post without a ring is seen after this time */
+#define ASYNC_SYSCALL_ENTRIES_MAX 65535u /* what a link word can name */
+#define ASYNC_SYSCALL_LATE_NS 1000000	 /* a post without a ring is seen after this time */
 
 enum async_syscall_flags {
 	/* Every post is followed by async_syscall_ring(): idle executors need no timer. */

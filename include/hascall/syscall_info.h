@@ -24,6 +24,14 @@
  * the caller only: a thread sleeps on this word, so whoever completes the entry
  * must wake it (futex). Only the owner touches the other fields. The peer is not
  * trusted: copy num and arg once after the claim, never read them twice.
+ *
+ * Chains. An entry posted with SYSCALL_LINKED carries a link word in ret until it is
+ * completed: which entry follows, and which arguments are results of earlier ones.
+ * Those that follow are posted first, with SYSCALL_HELD: no executor begins one of
+ * them but the one that has just completed the entry before it. A chain has at
+ * most SYSCALL_CHAIN_MAX calls; a link word that leads nowhere (out of the array, to
+ * an entry that is not held, to itself) ends the chain there. Without these bits ret
+ * means nothing until the entry is completed.
  */
 #include <stdint.h>
 
@@ -37,6 +45,26 @@ enum {
 
 #define SYSCALL_STATE_MASK 0xffu
 #define SYSCALL_WAITED 0x100u
+#define SYSCALL_LINKED 0x200u /* HASCALL, EXECUTING: ret is a link word */
+#define SYSCALL_HELD 0x400u   /* HASCALL: begun only by way of the link that leads here */
+
+/*
+ * The link word.
+ *
+ *     bits    meaning
+ *     0-15    1 + index of the entry that follows; 0: this is the last
+ *     16      begin although the call before failed
+ *     24-47   argument i, four bits each from 24 + 4 * i: 0: as posted; k: the
+ *             result of the call k places before this one in the chain
+ *
+ * A call that fails (result -4095 to -1) ends the chain: those after it complete with
+ * -ECANCELED, but for those with SYSCALL_LINK_ALWAYS. A call that takes the result
+ * of one that failed is completed with -ECANCELED in any case.
+ */
+#define SYSCALL_CHAIN_MAX 16u
+#define SYSCALL_LINK_NEXT(index) ((uint64_t)(index) + 1)
+#define SYSCALL_LINK_ALWAYS (UINT64_C(1) << 16)
+#define SYSCALL_LINK_FROM(argument, places) ((uint64_t)(places) << (24 + 4 * (argument)))
 
 struct syscall_info {
 	uint32_t state; /* touch with atomic operations only: slot/slot.h */
