@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
 #ifndef HASCALL_SYSCALL_INFO_H
 #define HASCALL_SYSCALL_INFO_H
 /*
@@ -33,7 +33,15 @@
  * an entry that is not held, to itself) ends the chain there. Without these bits ret
  * means nothing until the entry is completed.
  */
+#ifdef __KERNEL__
+#include <linux/types.h>
+#ifndef UINT64_C
+#define UINT64_C(value) value##ULL
+#endif
+#define syscall_info async_syscall_info /* the kernel has a struct of this name */
+#else
 #include <stdint.h>
+#endif
 
 enum {
 	SYSCALL_NONE,
@@ -72,5 +80,9 @@ struct syscall_info {
 	int64_t ret;	/* result: a value, or -errno */
 	uint64_t arg[6];
 } __attribute__((aligned(64)));
+
+#ifdef __KERNEL__
+#undef syscall_info
+#endif
 
 #endif /* HASCALL_SYSCALL_INFO_H */
