@@ -4,7 +4,9 @@
 mkfifo f g
 cat f & echo hello >f; wait
 (sleep 0.1; echo late >f) & cat f; wait
-for i in 1 2 3 4 5; do (echo "writer $i" >f) & done; sort f; wait
+# The shell holds the other end open: else the reader may see the end between two writers.
+sort f & exec 3>f; for i in 1 2 3 4 5; do (exec 3>&-; echo "writer $i" >f) & w="$w $!"; done
+wait $w; exec 3>&-; wait
 (seq 1 100000 >f) & wc -l <f; wait
 (cat f >g) & (sed 's/^/> /' g) & echo chained >f; wait
 (seq 1 100000 2>/dev/null >f; echo "writer ended" >ended) & head -n 1 f; wait; ls ended
