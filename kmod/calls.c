@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * calls.c - which calls an executor may execute: the library's table (lib/calls.def),
+ * compiled for the kernel. What it says of arguments is what lib/calls.c says.
+ */
+#include "core.h"
+
+#include <linux/fcntl.h>
+#include <linux/futex.h>
+#include <linux/ioprio.h>
+#include <linux/nospec.h>
+#include <linux/resource.h>
+#include <linux/time.h>
+
+#define CALL_NUMBERS 512u
+#define CALL_X32_BIT 0x40000000u
+
+enum call_class {
+	CALL_UNKNOWN,
+	CALL_RUN,
+	CALL_WAIT,
+	CALL_NOT_SELF,
+	CALL_FUTEX,
+	CALL_FCNTL,
+	CALL_CLOCK,
+	CALL_USAGE,
+	CALL_PRIORITY,
+	CALL_IOPRIO,
+	CALL_PERF,
+	CALL_THREAD,
+	CALL_PROCESS,
+	CALL_GONE,
+};
+
+#define CALL(number, name, class, reason) [number] = CALL_##class,
+static const u8 call_classes[CALL_NUMBERS] = {
+#include "calls.def"
+};
+#undef CALL
+
+static bool futex_is_owned(u32 op)
+{
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Is it about the executor rather than the caller? */
+static bool is_about_executor(enum call_class class, u32 first, u32 second)
+{
+	switch (class) {
+	case CALL_NOT_SELF:
+		return first == 0;
+	case CALL_FUTEX:
+		return futex_is_owned(second);
+	case CALL_CLOCK:
+		return first == CLOCK_THREAD_CPUTIME_ID;
+	case CALL_USAGE:
+		return first == RUSAGE_THREAD;
+	case CALL_PRIORITY:
+		return first == PRIO_PROCESS && second == 0;
+	case CALL_IOPRIO:
+		return first == IOPRIO_WHO_PROCESS && second == 0;
+	case CALL_PERF:
+		return second == 0;
+	case CALL_RUN:
+	case CALL_WAIT:
+	case CALL_FCNTL:
+		return false;
+	default:
+		return true;
+	}
+}
+
+int hascall_call_check(u32 num, const u64 arg[6])
+{
+	enum call_class class;
+
+	if (num >= CALL_NUMBERS)
+		return num & CALL_X32_BIT ? -EOPNOTSUPP : -ENOSYS;
+	class = call_classes[array_index_nospec(num, CALL_NUMBERS)];
+	if (class == CALL_UNKNOWN || class == CALL_GONE)
+		return -ENOSYS;
+	return is_about_executor(class, (u32)arg[0], (u32)arg[1]) ? -EOPNOTSUPP : 0;
+}

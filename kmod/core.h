@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KMOD_CORE_H
+#define KMOD_CORE_H
+/*
+ * core.h - the kernel's executor: what both fronts (module.c: a device of stock
+ * kernels; syscall.c: two system calls of a patched kernel) share. Layer: kmod.
+ *
+ * Order    each executor visits the entries in turn, from where it was last.
+ * Limit    `running` executors have a place, that is, look for calls and execute them.
+ *          Those that sleep in a call have given theirs back; the rest are parked.
+ * Owner    entries and records belong to the process and are touched by user accesses
+ *          only: nothing is pinned, nothing is left behind when memory goes away.
+ * Thread   threads of the process that made the area. They are its own in everything:
+ *          credentials, files, limits, accounting.
+ *
+ * What an executor does, and whether it has a place:
+ *
+ *     state      place   leaves by
+ *     LOOKING    yes     finding a call (-> CALLING); finding none for spin_ns (-> IDLE)
+ *     CALLING    yes     its call sleeps (-> BLOCKED): place_sched_out, by the scheduler
+ *                        its call returns (-> LOOKING)
+ *     BLOCKED    no      its call returns: with a free place (-> LOOKING) or not (-> PARKED)
+ *     IDLE       yes     a ring of the doorbell (-> LOOKING)
+ *     PARKED     no      somebody gave a place back (-> LOOKING)
+ *
+ * Way down: hascall_exec -> serve -> call_run -> front_call -> x64_sys_call.
+ */
+#include <hascall/kernel.h>
+#include <linux/atomic.h>
+#include <linux/irq_work.h>
+#include <linux/mm_types.h>
+#include <linux/preempt.h>
+#include <linux/ptrace.h>
+#include <linux/wait.h>
+
+/* A look for nothing. */
+#define HASCALL_NONE (-1)
+
+struct hascall_area {
+	/* constant */
+	struct mm_struct *mm; /* compared, and kept from being reused */
+	struct async_syscall_info __user *array;
+	u32 __user *rings; /* NULL: a timer instead */
+	u32 __user *sleepers;
+	u32 count;
+	u32 running;
+	u32 spin_ns;
+	u32 idle_ms;
+	/* atomic */
+	atomic_t places; /* that nobody has */
+	atomic_t parked;
+	atomic_t ends; /* times END was met: who was inside then leaves */
+	struct irq_work hand_over;
+	wait_queue_head_t parking;
+};
+
+/* A call as it is executed: a copy, made once after the claim. */
+struct hascall_call {
+	u32 index;
+	u32 num;
+	u64 arg[6];
+	u64 link;	    /* 0: no chain, or its last */
+	unsigned int place; /* in its chain */
+	u64 failed;	    /* bit k: call k of the chain did */
+	s64 result[SYSCALL_CHAIN_MAX];
+};
+
+/* The registers of the thread's own frame that a call's number and arguments go through. */
+struct hascall_frame {
+	unsigned long orig_ax, ax, di, si, dx, r10, r8, r9;
+};
+
+/* One lent thread; on its kernel stack. */
+struct hascall_executor {
+	struct preempt_notifier notifier;
+	struct hascall_area *area;
+	struct async_syscall_executor __user *record;
+	bool has_place;
+	bool gives_way; /* a sleep gives the place away: not while it sleeps for want of calls */
+	bool tells_grow;
+	u32 cursor;
+	int ends; /* area's, when it came in */
+	u64 look_until_ns;
+	struct hascall_frame saved;
+	struct hascall_call call;
+};
+
+/* area.c. Returns NULL or an ERR_PTR; the front sees to it that nobody is inside at the end. */
+struct hascall_area *hascall_area_make(const struct async_syscall_setup *setup);
+void hascall_area_free(struct hascall_area *area);
+
+/* exec.c. Lend the calling thread: enum async_syscall_why, or an error for user space. */
+long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record,
+		  u32 flags);
+
+/* entry.c: user accesses to entries. All: -EFAULT, -EPROTO. */
+
+/* Index of an entry with something to do, HASCALL_NONE, or -ESHUTDOWN if one holds END. */
+long entry_find(struct hascall_executor *x);
+/* Claim it and copy the call out: 0; -EAGAIN: somebody was faster. */
+int entry_claim(struct hascall_executor *x, u32 index);
+/* Claim the entry that x->call's link leads to, into x->call: 0; -EAGAIN: it leads nowhere. */
+int entry_claim_next(struct hascall_executor *x);
+/* Complete x->call's entry and wake who waits for it. */
+int entry_complete(struct hascall_executor *x, s64 ret);
+
+/* place.c: who may run. */
+void place_begin(struct hascall_executor *x);
+void place_end(struct hascall_executor *x);
+/* Get a place if there is one: says whether x has one now. */
+bool place_try(struct hascall_executor *x);
+/* Sleep for one. 0: x has it; ASYNC_SYSCALL_IDLE; -ESHUTDOWN: END was met; -ERESTARTSYS. */
+int place_wait(struct hascall_executor *x);
+/* END was met: all that are inside leave. */
+void place_shut(struct hascall_executor *x);
+bool place_is_lent(void); /* is this thread inside hascall_exec()? */
+void place_setup(void);
+void place_teardown(void);
+
+/* calls.c: 0; -EOPNOTSUPP, -ENOSYS: what the executor answers instead of executing it. */
+int hascall_call_check(u32 num, const u64 arg[6]);
+
+#endif /* KMOD_CORE_H */

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * exec.c - a lent thread: it looks for calls, executes them as itself, sleeps while
+ * there are none.
+ *
+ * A call's number and arguments go through the frame of the system call by which the
+ * thread was lent, so that seccomp, tracers and auditors see them where they look. The
+ * frame is put right before the thread returns to user mode.
+ *
+ * A thread that must return with a call unfinished (a signal; work that only a return
+ * to user mode does) writes down what is left in its record, in its own memory:
+ * nothing is kept here. What it reads there when it comes back it could have
+ * posted as well, so it is checked like an entry.
+ */
+#include "front.h"
+
+#include <linux/futex.h>
+#include <linux/hrtimer.h>
+#include <linux/ktime.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include <asm/futex.h>
+
+/* Where no ring is promised: how often an idle executor looks. */
+#define LATE_NS 1000000
+#define RESULT_OF_FAILURE_MIN (-4095)
+
+/* Outcomes of a look at the entries, beside errors. */
+enum look { LOOK_FOUND_NOTHING, LOOK_EXECUTED };
+
+static void frame_save(struct hascall_frame *f, const struct pt_regs *regs)
+{
+	f->orig_ax = regs->orig_ax;
+	f->ax = regs->ax;
+	f->di = regs->di;
+	f->si = regs->si;
+	f->dx = regs->dx;
+	f->r10 = regs->r10;
+	f->r8 = regs->r8;
+	f->r9 = regs->r9;
+}
+
+/* Not ip, sp and flags: a tracer may have set those. */
+static void frame_restore(const struct hascall_frame *f, struct pt_regs *regs)
+{
+	regs->orig_ax = f->orig_ax;
+	regs->ax = f->ax;
+	regs->di = f->di;
+	regs->si = f->si;
+	regs->dx = f->dx;
+	regs->r10 = f->r10;
+	regs->r8 = f->r8;
+	regs->r9 = f->r9;
+}
+
+static void frame_set(struct pt_regs *regs, const struct hascall_call *call)
+{
+	regs->orig_ax = call->num;
+	regs->ax = (unsigned long)-ENOSYS;
+	regs->di = call->arg[0];
+	regs->si = call->arg[1];
+	regs->dx = call->arg[2];
+	regs->r10 = call->arg[3];
+	regs->r8 = call->arg[4];
+	regs->r9 = call->arg[5];
+}
+
+static bool is_failure(s64 result)
+{
+	return result < 0 && result >= RESULT_OF_FAILURE_MIN;
+}
+
+static bool is_interrupted(s64 result)
+{
+	return result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND ||
+	       result == -ERESTART_RESTARTBLOCK;
+}
+
+/* Write down what is left of x->call. */
+static int leave_record(struct hascall_executor *x, enum async_syscall_left left, s64 ret)
+{
+	const struct hascall_call *c = &x->call;
+	struct async_syscall_executor r = {
+		.entry = c->index + 1,
+		.left = left,
+		.num = c->num,
+		.place = c->place,
+		.ret = ret,
+		.link = c->link,
+		.failed = c->failed,
+	};
+
+	memcpy(r.arg, c->arg, sizeof(r.arg));
+	memcpy(r.result, c->result, c->place * sizeof(r.result[0]));
+	return copy_to_user(x->record, &r, sizeof(r)) ? -EFAULT : 0;
+}
+
+/* Read what was left, if anything was: enum async_syscall_left, or an error. */
+static int take_record(struct hascall_executor *x, s64 *ret_result)
+{
+	struct hascall_call *c = &x->call;
+	struct async_syscall_executor r;
+
+	if (get_user(r.left, &x->record->left))
+		return -EFAULT;
+	if (r.left == ASYNC_SYSCALL_LEFT_NOTHING)
+		return 0;
+	if (copy_from_user(&r, x->record, sizeof(r)) ||
+	    put_user(ASYNC_SYSCALL_LEFT_NOTHING, &x->record->left))
+		return -EFAULT;
+	if (r.left > ASYNC_SYSCALL_LEFT_RESULT || r.entry == 0 || r.entry > x->area->count ||
+	    r.place >= SYSCALL_CHAIN_MAX)
+		return -EINVAL;
+	c->index = r.entry - 1;
+	c->num = r.num;
+	c->place = r.place;
+	c->link = r.link;
+	c->failed = r.failed;
+	memcpy(c->arg, r.arg, sizeof(c->arg));
+	memcpy(c->result, r.result, sizeof(c->result));
+	*ret_result = r.ret;
+	return (int)r.left;
+}
+
+/* Put results of earlier calls of the chain into the arguments: 0; -ECANCELED. */
+static int call_prepare(struct hascall_call *c)
+{
+	unsigned int i;
+
+	if (c->place == 0 && !(c->link >> 24))
+		return 0;
+	if (c->failed && !(c->link & SYSCALL_LINK_ALWAYS))
+		return -ECANCELED;
+	for (i = 0; i < ARRAY_SIZE(c->arg); i++) {
+		unsigned int back = c->link >> (24 + 4 * i) & 15;
+
+		if (back == 0)
+			continue;
+		if (back > c->place || (c->failed >> (c->place - back) & 1))
+			return -ECANCELED;
+		c->arg[i] = (u64)c->result[c->place - back];
+	}
+	return 0;
+}
+
+/*
+ * Execute x->call. 0 and its result; -ERESTART*: it is left in the record and goes on
+ * when the thread comes back; -EPERM: likewise, but this thread may not execute it.
+ */
+static int call_execute(struct hascall_executor *x, enum async_syscall_left how, s64 *ret_result)
+{
+	struct pt_regs *regs = current_pt_regs();
+	s64 result = hascall_call_check(x->call.num, x->call.arg);
+	int r;
+
+	if (result == 0) {
+		if (!front_may_execute())
+			return leave_record(x, how, 0) ?: -EPERM;
+		frame_set(regs, &x->call);
+		result = how == ASYNC_SYSCALL_LEFT_WAIT
+				 ? current->restart_block.fn(&current->restart_block)
+				 : front_call(regs);
+		if (is_interrupted(result)) {
+			bool waits = result == -ERESTART_RESTARTBLOCK;
+
+			r = leave_record(
+				x, waits ? ASYNC_SYSCALL_LEFT_WAIT : ASYNC_SYSCALL_LEFT_CALL, 0);
+			return r ?: waits ? -ERESTARTNOHAND : (int)result;
+		}
+		if (!front_finish(regs))
+			return leave_record(x, ASYNC_SYSCALL_LEFT_RESULT, result)
+				       ?: -ERESTARTNOINTR;
+	}
+	*ret_result = result;
+	return 0;
+}
+
+/* Complete x->call, claim the next one of its chain: 0; -EAGAIN: there is none; an error. */
+static int call_complete(struct hascall_executor *x, s64 result)
+{
+	struct hascall_call *c = &x->call;
+	int r = entry_complete(x, result);
+
+	if (r)
+		return r;
+	c->result[c->place] = result;
+	if (is_failure(result))
+		c->failed |= 1ull << c->place;
+	return entry_claim_next(x);
+}
+
+/* Execute x->call and what follows in its chain. 0, or why the thread must leave. */
+static int chain_run(struct hascall_executor *x)
+{
+	int r;
+
+	do {
+		s64 result = call_prepare(&x->call);
+
+		r = result ? 0 : call_execute(x, ASYNC_SYSCALL_LEFT_CALL, &result);
+		if (r == 0)
+			r = call_complete(x, result);
+	} while (r == 0);
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* Go on with what was left when this thread was here last. 0, or why it must leave. */
+static int chain_resume(struct hascall_executor *x)
+{
+	s64 result = 0;
+	int left = take_record(x, &result);
+	int r = 0;
+
+	if (left <= 0)
+		return left;
+	if (left != ASYNC_SYSCALL_LEFT_RESULT)
+		r = call_execute(x, left, &result);
+	if (r == 0)
+		r = call_complete(x, result);
+	if (r == 0)
+		return chain_run(x);
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* Look once at the entries; execute one call. */
+static int look(struct hascall_executor *x)
+{
+	long index = entry_find(x);
+	int r;
+
+	if (index == HASCALL_NONE)
+		return LOOK_FOUND_NOTHING;
+	if (index == -ESHUTDOWN)
+		place_shut(x);
+	if (index < 0)
+		return (int)index;
+	if (x->tells_grow && atomic_read(&x->area->parked) == 0)
+		return -EXFULL;
+	if (!front_may_execute())
+		return -EPERM;
+	r = entry_claim(x, (u32)index);
+	if (r == -EAGAIN)
+		return LOOK_EXECUTED; /* somebody else did: look again */
+	if (r == 0)
+		r = chain_run(x);
+	return r ?: LOOK_EXECUTED;
+}
+
+/* Sleep until a call is posted: 0: look again; an error. */
+static int idle(struct hascall_executor *x)
+{
+	ktime_t late = ns_to_ktime(LATE_NS);
+	struct hascall_area *area = x->area;
+	int unused;
+	long found;
+	u32 seen;
+	int r = 0;
+
+	x->gives_way = false;
+	if (!area->rings) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		schedule_hrtimeout(&late, HRTIMER_MODE_REL);
+		goto out;
+	}
+	if (get_user(seen, area->rings) ||
+	    arch_futex_atomic_op_inuser(FUTEX_OP_ADD, 1, &unused, area->sleepers)) {
+		r = -EFAULT;
+		goto out;
+	}
+	/* The count is up, with a full barrier: posts from now on ring. Is there an older one? */
+	found = entry_find(x);
+	if (found == HASCALL_NONE)
+		front_futex(area->rings, FUTEX_WAIT, seen);
+	else if (found >= 0)
+		x->cursor = (u32)found;
+	if (arch_futex_atomic_op_inuser(FUTEX_OP_ADD, -1, &unused, area->sleepers))
+		r = -EFAULT;
+out:
+	x->gives_way = true;
+	return r;
+}
+
+/* Nothing was found: spin for a while, then sleep. */
+static int rest(struct hascall_executor *x)
+{
+	u64 now = ktime_get_ns();
+
+	if (x->look_until_ns == 0)
+		x->look_until_ns = now + x->area->spin_ns;
+	if (now < x->look_until_ns) {
+		cpu_relax();
+		return 0;
+	}
+	return idle(x);
+}
+
+/* Until there is a reason to leave: the reason. */
+static int serve(struct hascall_executor *x)
+{
+	int r = chain_resume(x);
+
+	while (r >= 0) {
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		if (!x->has_place) {
+			r = place_wait(x);
+			if (r)
+				return r == ASYNC_SYSCALL_IDLE ? -ETIME : r;
+		}
+		if (atomic_read(&x->area->ends) != x->ends)
+			return -ESHUTDOWN;
+		r = look(x);
+		if (r == LOOK_EXECUTED)
+			x->look_until_ns = 0;
+		else if (r == LOOK_FOUND_NOTHING)
+			r = rest(x);
+		/* Not cond_resched() alone, which does not end a grace period of tasks-RCU. */
+		cond_resched_tasks_rcu_qs();
+	}
+	return r;
+}
+
+/* What user space is told. */
+static long why(int r)
+{
+	switch (r) {
+	case -ESHUTDOWN:
+		return ASYNC_SYSCALL_ENDED;
+	case -EXFULL:
+		return ASYNC_SYSCALL_GROW;
+	case -ETIME:
+		return ASYNC_SYSCALL_IDLE;
+	default:
+		return r;
+	}
+}
+
+long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record,
+		  u32 flags)
+{
+	struct hascall_executor x = { .area = area, .record = record };
+	int r;
+
+	if (area->mm != current->mm)
+		return -EPERM;
+	if (flags & ~ASYNC_SYSCALL_TELL_GROW)
+		return -EINVAL;
+	if ((unsigned long)record % __alignof__(*record) || !access_ok(record, sizeof(*record)))
+		return -EFAULT;
+	if (place_is_lent())
+		return -EDEADLK;
+	x.tells_grow = flags & ASYNC_SYSCALL_TELL_GROW;
+	frame_save(&x.saved, current_pt_regs());
+	place_begin(&x);
+	r = serve(&x);
+	place_end(&x);
+	frame_restore(&x.saved, current_pt_regs());
+	/* Calls that were cut short begin again by way of the signal code: see that it is taken. */
+	if (is_interrupted(r) && !signal_pending(current))
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return why(r);
+}
