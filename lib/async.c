@@ -7,6 +7,7 @@
  *     open               async_syscall_exit, if no thread is inside
  */
 #include "hascall/hascall.h"
+#include "lib/chain.h"
 #include "lib/do_syscall.h"
 #include "lib/futex.h"
 #include "slot/area.h"
@@ -58,7 +59,7 @@ int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flag
 	int r = -ENFILE;
 
 	if (!array || (uintptr_t)array % 64 != 0 || count == 0 ||
-	    count > UINT32_MAX / sizeof(*array) || (flags & ~ASYNC_SYSCALL_RINGS))
+	    count > ASYNC_SYSCALL_ENTRIES_MAX || (flags & ~ASYNC_SYSCALL_RINGS))
 		return -EINVAL;
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < ASYNC_SYSCALL_AREAS_MAX && r < 0; i++) {
@@ -108,24 +109,75 @@ int async_syscall_ring(int number, uint32_t calls)
 	return 0;
 }
 
+/* An executor's place in an area. */
+struct async_place {
+	uint32_t cursor; /* entry to look at next */
+	struct chain chain;
+};
+
+/* The arguments of a call of a chain, then call_check(). Also -ECANCELED. */
+static int check_linked(struct chain *c, struct slot_call *call)
+{
+	int r;
+
+	if (c->next == 0)
+		chain_reset(c);
+	r = chain_prepare(c, call);
+	return r < 0 ? r : call_check(call);
+}
+
+/*
+ * Claim the entry that follows in the chain, else the one under the cursor, which
+ * moves on. As slot_claim(); a link that leads nowhere ends its chain: -EAGAIN.
+ */
+static inline __attribute__((always_inline)) int claim_next(const struct async_area *a,
+							    struct async_place *p,
+							    struct syscall_info **ret_entry,
+							    struct slot_call *ret_call)
+{
+	uint32_t index = p->cursor;
+	int r;
+
+	if (p->chain.next) {
+		index = p->chain.next - 1;
+		r = index < a->count ? slot_claim_held(&a->array[index], ret_call) : -EAGAIN;
+		if (r == -ESHUTDOWN)
+			r = -EAGAIN; /* whoever visits that entry returns */
+		if (r < 0)
+			p->chain.next = 0;
+	} else {
+		p->cursor = index + 1 < a->count ? index + 1 : 0;
+		r = slot_claim(&a->array[index], ret_call);
+	}
+	*ret_entry = &a->array[index];
+	return r;
+}
+
 /* Visit every entry once. How many were executed, -ESHUTDOWN (END), -EPROTO. */
 static inline __attribute__((always_inline)) int64_t visit_all(const struct async_area *a,
-							       uint32_t *cursor)
+							       struct async_place *p)
 {
 	int64_t executed = 0;
 
-	for (uint32_t i = 0; i < a->count; i++) {
-		struct syscall_info *e = &a->array[*cursor];
+	for (uint32_t visited = 0; visited < a->count;) {
+		struct syscall_info *e;
 		struct slot_call call;
 		bool must_wake = false;
-		int r = slot_claim(e, &call);
+		int64_t result;
+		int leave;
+		int r;
 
-		*cursor = *cursor + 1 < a->count ? *cursor + 1 : 0;
+		visited += p->chain.next == 0;
+		r = claim_next(a, p, &e, &call);
 		if (r == -EAGAIN)
 			continue;
 		if (r < 0)
 			return r;
-		r = slot_complete(e, do_syscall(&call), 0, &must_wake);
+		leave = call.linked ? check_linked(&p->chain, &call) : call_check(&call);
+		result = leave < 0 ? leave : syscall_now(&call);
+		if (call.linked)
+			chain_note(&p->chain, &call, result);
+		r = slot_complete(e, result, 0, &must_wake);
 		if (r < 0)
 			return r;
 		if (must_wake)
@@ -136,13 +188,13 @@ static inline __attribute__((always_inline)) int64_t visit_all(const struct asyn
 }
 
 /* As visit_all; sleeps until a ring, or for ASYNC_SYSCALL_LATE_NS if none is promised. */
-static int64_t sleep_and_visit(struct async_area *a, uint32_t *cursor)
+static int64_t sleep_and_visit(struct async_area *a, struct async_place *p)
 {
 	int64_t executed;
 	uint32_t seen;
 
 	area_sleep_prepare(&a->server, &a->bell, &seen);
-	executed = visit_all(a, cursor);
+	executed = visit_all(a, p);
 	if (executed == 0)
 		futex_wait(&a->bell.rings, seen,
 			   a->flags & ASYNC_SYSCALL_RINGS ? FOREVER : ASYNC_SYSCALL_LATE_NS);
@@ -154,17 +206,19 @@ int async_syscall_exec(int number)
 {
 	struct async_area *a = area_enter(number);
 	int64_t busy_until = 0;
-	uint32_t cursor = 0;
+	struct async_place place;
 	int64_t r;
 
 	if (!a)
 		return -EBADF;
+	place.cursor = 0;
+	chain_reset(&place.chain);
 	do {
-		r = visit_all(a, &cursor);
+		r = visit_all(a, &place);
 		if (r > 0)
 			busy_until = now_ns() + IDLE_SPIN_NS;
 		else if (r == 0 && now_ns() >= busy_until)
-			r = sleep_and_visit(a, &cursor);
+			r = sleep_and_visit(a, &place);
 	} while (r >= 0);
 	area_leave(a);
 	return r == -ESHUTDOWN ? 0 : (int)r;

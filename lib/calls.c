@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/calls.h"
 
+#include "hascall/hascall.h"
+
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/ioprio.h>
@@ -9,6 +11,12 @@
 
 #define CALL(number, name, class, reason) [number] = CALL_##class,
 const uint8_t call_classes[CALL_NUMBERS] = {
+#include "lib/calls.def"
+};
+#undef CALL
+
+#define CALL(number, name, class, reason) [number] = (reason),
+static const char *const call_reasons[CALL_NUMBERS] = {
 #include "lib/calls.def"
 };
 #undef CALL
@@ -83,4 +91,28 @@ int call_check_arg(const struct slot_call *call, enum call_class class)
 		return -ENOSYS;
 	}
 	return -ENOSYS;
+}
+
+static const char *reason_of(uint32_t num, int check)
+{
+	if (check == -ENOSYS)
+		return "no such system call";
+	if (check == 0)
+		return "";
+	return num & CALL_X32_BIT ? "a number of the x32 ABI" : call_reasons[num];
+}
+
+int hascall_check(uint32_t num, const uint64_t arg[6], const char **ret_reason)
+{
+	struct slot_call call = { .num = num };
+	int r;
+
+	for (unsigned int i = 0; arg && i < 6; i++)
+		call.arg[i] = arg[i];
+	r = call_check(&call);
+	if (r > 0)
+		r = 0; /* CALL_MAY_WAIT is the workers' matter */
+	if (ret_reason)
+		*ret_reason = reason_of(num, r);
+	return r;
 }

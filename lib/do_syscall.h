@@ -28,6 +28,45 @@ static inline __attribute__((always_inline)) int64_t syscall_now(const struct sl
 	return ret;
 }
 
+/*
+ * The same, unless `bit` is set in *word: then -ECANCELED. A signal whose handler
+ * calls cut_go_back() (cut.c) cannot fall between the test and the instruction: each
+ * copy of this code is listed in the section hascall_cut, and who is interrupted
+ * between 1 and 2 begins again at 1. So does a call that the kernel would restart
+ * by itself. Nothing but the result register is changed on the way.
+ */
+#define SYSCALL_UNLESS_CUT                     \
+	"1:	testl %[bit], %[word]\n"           \
+	"	jnz 3f\n"                            \
+	"	syscall\n"                           \
+	"2:\n"                                 \
+	".pushsection .text.unlikely,\"ax\"\n" \
+	"3:	movq %[canceled], %%rax\n"         \
+	"	jmp 2b\n"                            \
+	".popsection\n"                        \
+	".pushsection hascall_cut,\"aR\"\n"    \
+	".balign 4\n"                          \
+	".long 1b - ., 2b - .\n"               \
+	".popsection\n"
+
+static inline __attribute__((always_inline)) int64_t syscall_unless(const struct slot_call *call,
+								    const uint32_t *word,
+								    uint32_t bit)
+{
+	register uint64_t arg4 __asm__("r10") = call->arg[3];
+	register uint64_t arg5 __asm__("r8") = call->arg[4];
+	register uint64_t arg6 __asm__("r9") = call->arg[5];
+	int64_t ret;
+
+	__asm__ volatile(SYSCALL_UNLESS_CUT
+			 : "=a"(ret)
+			 : "a"((uint64_t)call->num), "D"(call->arg[0]), "S"(call->arg[1]),
+			   "d"(call->arg[2]), "r"(arg4), "r"(arg5),
+			   "r"(arg6), [word] "m"(*word), [bit] "i"(bit), [canceled] "i"(-ECANCELED)
+			 : "rcx", "r11", "cc", "memory");
+	return ret;
+}
+
 /* Execute a call if it is allowed: its result, or -EOPNOTSUPP, -ENOSYS. */
 static inline __attribute__((always_inline)) int64_t do_syscall(const struct slot_call *call)
 {

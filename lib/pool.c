@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/pool.h"
 
+#include "lib/chain.h"
+#include "lib/cut.h"
 #include "lib/do_syscall.h"
 #include "lib/futex.h"
 
@@ -34,6 +36,67 @@ static bool stopping(const struct hascall *h)
 }
 
 /*
+ * Before a claim: say which entry this worker is going to execute. Nobody else writes
+ * phase while it is not busy. One that is searching is not counted as running, so the
+ * watcher must not find it blocked.
+ */
+static void worker_announce(struct worker *w, uint32_t entry)
+{
+	uint32_t busy = PHASE_BUSY | (w->searching ? PHASE_BLOCKED : 0);
+
+	__atomic_store_n(&w->entry, entry, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->phase,
+			 __atomic_load_n(&w->phase, __ATOMIC_RELAXED) + PHASE_NEXT + busy,
+			 __ATOMIC_RELEASE);
+}
+
+/*
+ * Somebody saw this worker busy and sends it a signal, under the lock. Let the signal
+ * come now, so that it does not hit the next call.
+ */
+static __attribute__((noinline, cold)) void await_signal(struct worker *w)
+{
+	pthread_mutex_lock(&w->h->lock);
+	pthread_mutex_unlock(&w->h->lock);
+	syscall(SYS_getppid);
+}
+
+/* No longer busy. What phase was. */
+static uint32_t worker_rest(struct worker *w)
+{
+	uint32_t phase = __atomic_fetch_and(&w->phase, ~(PHASE_NEXT - 1), __ATOMIC_ACQ_REL);
+
+	if (phase & PHASE_CUT)
+		await_signal(w);
+	return phase;
+}
+
+/* The claim failed: somebody was faster, or the call was recalled. */
+static void worker_retreat(struct worker *w)
+{
+	uint32_t phase = worker_rest(w);
+
+	if ((phase & PHASE_BLOCKED) && !w->searching)
+		counts_add(w->h, POOL_RUNNING);
+}
+
+/* Claim an entry whose hint this worker has taken, as slot_claim(). */
+static int claim(struct worker *w, uint32_t entry, struct slot_call *ret_call)
+{
+	struct hascall *h = w->h;
+	int r;
+
+	/* A stray write of the application's can set any bit, any state. */
+	if (entry >= h->entry_count)
+		return -EPROTO;
+	worker_announce(w, entry);
+	r = slot_claim(&h->entry[entry], ret_call);
+	if (r < 0)
+		worker_retreat(w);
+	return r;
+}
+
+/*
  * Take and claim the next posted call. 0; -EAGAIN: there is none; -ESHUTDOWN: END.
  * Hints of recalled calls are used up on the way.
  */
@@ -53,8 +116,7 @@ static int pick(struct worker *w, uint32_t *ret_entry, struct slot_call *ret_cal
 			continue;
 		}
 		entry = block * AREA_HINT_ENTRIES + (uint32_t)found;
-		/* A stray write of the application's can set any bit, any state. */
-		r = entry < h->entry_count ? slot_claim(&h->entry[entry], ret_call) : -EPROTO;
+		r = claim(w, entry, ret_call);
 		if (r == -ESHUTDOWN)
 			area_mark_posted(&h->hint[block], (uint32_t)found); /* for the others */
 		if (r == -EPROTO)
@@ -68,20 +130,56 @@ static int pick(struct worker *w, uint32_t *ret_entry, struct slot_call *ret_cal
 	return -EAGAIN;
 }
 
+/* On along the chain. 0; -EAGAIN: it ends here, damaged. */
+static int follow(struct worker *w, struct chain *c, uint32_t *ret_entry,
+		  struct slot_call *ret_call)
+{
+	struct hascall *h = w->h;
+	uint32_t entry = c->next - 1;
+
+	if (entry < h->entry_count) {
+		worker_announce(w, entry);
+		if (slot_claim_held(&h->entry[entry], ret_call) == 0) {
+			*ret_entry = entry;
+			return 0;
+		}
+		worker_retreat(w);
+	}
+	c->next = 0;
+	__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+	return -EAGAIN;
+}
+
+/* call_check() of a call of a chain, its arguments filled in. Also -ECANCELED, -ETIMEDOUT. */
+static int check_linked(struct hascall *h, uint32_t entry, struct chain *c, struct slot_call *call)
+{
+	int32_t cut = __atomic_load_n(&h->cut[entry], __ATOMIC_SEQ_CST);
+	int r;
+
+	if (c->next == 0)
+		chain_reset(c);
+	if (cut < 0)
+		return cut;
+	r = chain_prepare(c, call);
+	return r < 0 ? r : call_check(call);
+}
+
 /* Before a call: say what this worker becomes, and leave the other calls to somebody. */
 static void worker_begin(struct worker *w, int leave)
 {
 	struct hascall *h = w->h;
-	uint64_t was = w->searching ? POOL_SEARCHING : POOL_RUNNING;
-	uint64_t is = leave == CALL_MAY_WAIT ? 0 : POOL_RUNNING;
-	uint32_t busy = PHASE_BUSY | (leave == CALL_MAY_WAIT ? PHASE_BLOCKED : 0);
 
-	w->searching = false;
-	/* Nobody else writes phase while it is not busy. */
-	__atomic_store_n(&w->phase,
-			 __atomic_load_n(&w->phase, __ATOMIC_RELAXED) + PHASE_NEXT + busy,
-			 __ATOMIC_RELAXED);
-	if (was != is) {
+	if (w->searching || leave == CALL_MAY_WAIT) {
+		uint64_t was = w->searching ? POOL_SEARCHING : POOL_RUNNING;
+		uint64_t is = leave == CALL_MAY_WAIT ? 0 : POOL_RUNNING;
+
+		w->searching = false;
+		if (is)
+			__atomic_fetch_and(&w->phase, ~PHASE_BLOCKED, __ATOMIC_RELAXED);
+		else if (was == POOL_RUNNING &&
+			 (__atomic_fetch_or(&w->phase, PHASE_BLOCKED, __ATOMIC_RELAXED) &
+			  PHASE_BLOCKED))
+			was = 0; /* the watcher was first */
 		counts_add(h, is - was);
 		area_fence();
 	}
@@ -89,12 +187,16 @@ static void worker_begin(struct worker *w, int leave)
 		pool_look(h, POOL_WORKER);
 }
 
-static void worker_end(struct worker *w)
+/* After a call. The result; of a call that a signal cut short, what its canceller wants. */
+static int64_t worker_end(struct worker *w, uint32_t entry, int64_t result)
 {
-	uint32_t phase = __atomic_fetch_and(&w->phase, ~(PHASE_NEXT - 1), __ATOMIC_RELAXED);
+	uint32_t phase = worker_rest(w);
 
 	if (phase & PHASE_BLOCKED)
 		counts_add(w->h, POOL_RUNNING);
+	if ((phase & PHASE_CUT) && (result == -EINTR || result == -ECANCELED))
+		result = __atomic_load_n(&w->h->cut[entry], __ATOMIC_RELAXED);
+	return result;
 }
 
 /*
@@ -102,7 +204,7 @@ static void worker_end(struct worker *w)
  * `attention` against hascall_wait_any() and hascall_reap() is sequentially
  * consistent: one side sees the other.
  */
-static void finish(struct hascall *h, uint32_t entry, int64_t result)
+void pool_finish(struct hascall *h, uint32_t entry, int64_t result)
 {
 	struct syscall_info *e = &h->entry[entry];
 	bool must_wake = false;
@@ -128,6 +230,22 @@ static void finish(struct hascall *h, uint32_t entry, int64_t result)
 
 		(void)written; /* full: it is readable, which is all we want */
 	}
+}
+
+/*
+ * HASCALL_POLLING: one worker goes on looking. True: there is something.
+ * False: it is not to, or all are to end.
+ */
+static bool poll_on(const struct worker *w)
+{
+	struct hascall *h = w->h;
+
+	if (!h->polling || __atomic_exchange_n(&h->polled, 1, __ATOMIC_ACQUIRE))
+		return false;
+	while (!pool_pending(h) && !stopping(h))
+		__builtin_ia32_pause();
+	__atomic_store_n(&h->polled, 0, __ATOMIC_RELEASE);
+	return !stopping(h);
 }
 
 /*
@@ -217,7 +335,7 @@ static bool worker_idle(struct worker *w)
 		area_fence();
 		return true;
 	}
-	return spin(w) || worker_sleep(w);
+	return poll_on(w) || spin(w) || worker_sleep(w);
 }
 
 static void *worker_main(void *arg)
@@ -225,10 +343,12 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 	struct hascall *h = w->h;
 	struct slot_call call;
+	struct chain chain;
 	uint32_t entry;
 
+	chain_reset(&chain);
 	for (;;) {
-		int r = pick(w, &entry, &call);
+		int r = chain.next ? follow(w, &chain, &entry, &call) : pick(w, &entry, &call);
 		int64_t result;
 		int leave;
 
@@ -236,11 +356,13 @@ static void *worker_main(void *arg)
 			continue;
 		if (r < 0)
 			break;
-		leave = call_check(&call);
+		leave = call.linked ? check_linked(h, entry, &chain, &call) : call_check(&call);
 		worker_begin(w, leave);
-		result = leave < 0 ? leave : syscall_now(&call);
-		worker_end(w);
-		finish(h, entry, result);
+		result = leave < 0 ? leave : syscall_unless(&call, &w->phase, PHASE_CUT);
+		result = worker_end(w, entry, result);
+		pool_finish(h, entry, result);
+		if (call.linked)
+			chain_note(&chain, &call, result);
 	}
 	return NULL;
 }
@@ -250,16 +372,17 @@ static void *worker_enter(void *arg)
 {
 	struct worker *w = arg;
 
+	__atomic_store_n(&w->tid, (uint32_t)gettid(), __ATOMIC_RELAXED);
 	pthread_setname_np(pthread_self(), "hascall");
 	return worker_main(w);
 }
 
 /*
- * A thread with a small stack that takes none of the application's signals. The C
- * library's own (setuid in all threads, cancellation) cannot be blocked this way,
- * and those a fault causes must reach their handler.
+ * A thread with a small stack that takes none of the application's signals, but the
+ * one to cancel by (0: not that either). The C library's own (setuid in all threads,
+ * cancellation) cannot be blocked this way, and those a fault causes must reach their handler.
  */
-static int thread_start(pthread_t *ret_thread, void *(*fn)(void *), void *arg)
+static int thread_start(pthread_t *ret_thread, void *(*fn)(void *), void *arg, int cut_signal)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT };
 	pthread_attr_t attr;
@@ -269,6 +392,8 @@ static int thread_start(pthread_t *ret_thread, void *(*fn)(void *), void *arg)
 	sigfillset(&set);
 	for (size_t i = 0; i < ARRAY_COUNT(faults); i++)
 		sigdelset(&set, faults[i]);
+	if (cut_signal)
+		sigdelset(&set, cut_signal);
 	r = pthread_attr_init(&attr);
 	if (r != 0)
 		return -r;
@@ -308,7 +433,7 @@ static int worker_add(struct hascall *h)
 	list_init(&w->node);
 	list_init(&w->idle_node);
 	counts_add(h, POOL_SEARCHING);
-	r = thread_start(&w->thread, worker_enter, w);
+	r = thread_start(&w->thread, worker_enter, w, h->cut_signal);
 	if (r == 0 && pthread_getcpuclockid(w->thread, &w->cpu_clock) != 0)
 		w->cpu_clock = CLOCK_MONOTONIC; /* always advances: never seen as blocked */
 	if (r < 0) {
@@ -384,7 +509,7 @@ int pool_start(struct hascall *h)
 	list_init(&h->workers);
 	list_init(&h->idle);
 	list_init(&h->gone);
-	r = thread_start(&h->watcher, watch_main, h);
+	r = thread_start(&h->watcher, watch_main, h, 0);
 	if (r == 0) {
 		pthread_mutex_lock(&h->lock);
 		r = worker_add(h);

@@ -3,7 +3,8 @@
 #define LIB_POOL_H
 /*
  * pool.h - the inside of an area of libhascall: its entries, its workers, and the
- * watcher that adds workers when the others are blocked. Layer: lib.
+ * watcher that adds workers when the others are blocked and keeps the deadlines.
+ * Layer: lib.
  *
  * Order    hints are looked at in turn, each worker from where it was last.
  * Limit    workers_max threads; `parallel` of them run while none is blocked.
@@ -16,6 +17,7 @@
  *     SEARCHING  searching    finding a call (-> RUNNING or BLOCKED), pool.c: worker_begin
  *                             finding nothing (-> ASLEEP), worker_sleep
  *     RUNNING    running      finding nothing more (-> SEARCHING), worker_idle
+ *                             a call known to wait (-> BLOCKED), worker_begin
  *                             watcher saw it blocked (-> BLOCKED), watch.c
  *     BLOCKED    nowhere      its call returns (-> RUNNING), worker_end
  *     ASLEEP     nowhere      who wakes it (-> SEARCHING), pool_look; idle too long: ends
@@ -31,6 +33,8 @@
  *     fence                             fence
  *     searching > 0: done               any hint: wake the next one
  *     else wake one                     else go on
+ *
+ * With HASCALL_POLLING one of those that find nothing stays SEARCHING for ever.
  *
  * If `parallel` workers are RUNNING they will find the call themselves, unless they
  * are blocked in the kernel. User space is not told of that, so the watcher looks
@@ -55,16 +59,23 @@
 #define POOL_SEARCHING UINT64_C(1)
 #define POOL_RUNNING (UINT64_C(1) << 32)
 
-/* worker.phase: the number of the call, and what the worker is doing with it. */
+/*
+ * worker.phase: the number of the call, and what the worker is doing with it. BUSY is
+ * set before the claim, by a plain store: so whoever sees the entry EXECUTING finds its
+ * worker (cut.c).
+ */
 #define PHASE_BUSY 1u
 #define PHASE_BLOCKED 2u /* not counted as running: the worker's or the watcher's doing */
-#define PHASE_NEXT 4u
+#define PHASE_CUT 4u	 /* the call is to end; a signal is on its way */
+#define PHASE_NEXT 8u
 
 struct worker {
-	/* own; the watcher reads phase and sets PHASE_BLOCKED in it */
+	/* own; the watcher sets PHASE_BLOCKED in phase, who cancels PHASE_CUT, both by CAS */
 	uint32_t phase __attribute__((aligned(POOL_LINE)));
+	uint32_t entry; /* the call's, while BUSY */
 	bool searching;
 	uint32_t cursor; /* entry to look at next */
+	uint32_t tid;
 	clockid_t cpu_clock;
 	struct hascall *h;
 	/* pool lock */
@@ -77,11 +88,25 @@ struct worker {
 	int64_t seen_cpu_ns;
 };
 
+enum pool_call_flags {
+	POOL_CALL_TIMED = 1u << 0,   /* has a deadline */
+	POOL_CALL_CHAINED = 1u << 1, /* part of a chain */
+	POOL_CALL_ALWAYS = 1u << 2,
+	/* In a chain: this one or one after it has a deadline, is known to wait. */
+	POOL_CALL_CHAIN_TIMED = 1u << 3,
+	POOL_CALL_CHAIN_WAITS = 1u << 4,
+};
+
+#define POOL_NO_ENTRY UINT16_MAX
+
 /* What the caller remembers of an entry. */
 struct pool_call {
 	uint64_t user_data;
 	uint32_t generation;
-	bool used;
+	uint32_t group;
+	uint16_t first; /* CHAINED: the first entry of its chain */
+	uint16_t next;	/* CHAINED: the entry after it, or POOL_NO_ENTRY */
+	uint16_t flags; /* enum pool_call_flags */
 };
 
 /* Memory that a forked child sees as zeros. */
@@ -90,7 +115,8 @@ struct pool_board {
 };
 
 enum watch_level {
-	WATCH_REST, /* the watcher sleeps */
+	WATCH_REST, /* the watcher sleeps, until the next deadline if there is one */
+	WATCH_TIME, /* there is an earlier deadline than it knows of */
 	WATCH_TICK, /* it looks at the workers from time to time */
 	WATCH_NOW,  /* it is to look at once: no idle worker is left */
 };
@@ -111,12 +137,15 @@ struct hascall {
 	uint32_t done_words;
 	uint32_t workers_max;
 	uint32_t parallel;
+	int cut_signal;
 	bool spin;
+	bool polling;
 	int64_t idle_ns;
 	struct hascall_options options;
 
 	/* the caller's thread */
 	struct pool_call *call;
+	uint64_t *used; /* bit by entry: a call whose result was not delivered */
 	uint32_t *free_entry;
 	uint32_t free_count;
 	bool kick_due; /* posts with HASCALL_MORE since the last kick */
@@ -126,6 +155,9 @@ struct hascall {
 	uint32_t stopping;
 	uint32_t broken; /* an entry had an impossible state */
 	uint32_t caller_cpu;
+	uint32_t polled;       /* a worker is polling */
+	int32_t *cut;	       /* by entry: 0, or what an interrupted call results in */
+	int64_t next_deadline; /* of all; written under the lock */
 	uint32_t attention __attribute__((aligned(POOL_LINE)));
 	uint32_t any_rings;				    /* futex of hascall_wait_any() */
 	uint32_t watch __attribute__((aligned(POOL_LINE))); /* enum watch_level; futex */
@@ -136,6 +168,7 @@ struct hascall {
 	struct list idle;    /* asleep, the one that slept last first */
 	struct list gone;    /* ended, not joined */
 	struct hascall_stats stats;
+	int64_t *deadline; /* by entry: INT64_MAX: none, or over */
 	pthread_t watcher;
 };
 
@@ -147,6 +180,9 @@ static inline bool pool_pending(const struct hascall *h)
 			return true;
 	return false;
 }
+
+/* Give a result back and tell whoever waits, by the thread that claimed the entry. */
+void pool_finish(struct hascall *h, uint32_t entry, int64_t result);
 
 /* Start the first worker and the watcher. 0, -EAGAIN, -ENOMEM. */
 MUST_USE int pool_start(struct hascall *h);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch.c - finds workers that are blocked in the kernel while calls wait.
+ * watch.c - finds workers that are blocked in the kernel while calls wait; and sees to
+ * the deadlines (cut.c) when they come.
  *
  * Evidence: the worker is in the same call as at the last look, and its clock of
  * processor time stood still. A worker that only waits for a processor looks alike;
  * then one thread too many is started, which does no harm beyond its own cost.
  */
+#include "lib/cut.h"
 #include "lib/futex.h"
 #include "lib/pool.h"
 
@@ -96,16 +98,20 @@ static void rest(struct hascall *h)
 		watch_arm(h, WATCH_TICK);
 }
 
-/* One look at the workers, over `tick_ns`. The length of the next. */
-static int64_t tick(struct hascall *h, int64_t tick_ns)
+/* One look at the workers, over `tick_ns`, or less if a deadline comes. The length of the next. */
+static int64_t tick(struct hascall *h, int64_t tick_ns, int64_t due_ns)
 {
 	int64_t begin = now_ns();
+	int64_t passed;
 
 	look_first(h);
-	futex_wait(&h->watch, WATCH_TICK, tick_ns);
+	futex_wait(&h->watch, WATCH_TICK, due_ns >= 0 && due_ns < tick_ns ? due_ns : tick_ns);
 	if (!pool_pending(h))
 		return tick_ns * 2;
-	if (look_again(h, now_ns() - begin) > 0)
+	passed = now_ns() - begin;
+	if (passed < tick_ns / 2)
+		return tick_ns; /* too short to judge anybody */
+	if (look_again(h, passed) > 0)
 		tick_ns = TICK_MIN_NS / 2;
 	area_fence();
 	if (pool_pending(h))
@@ -123,9 +129,14 @@ void *watch_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	while (!__atomic_load_n(&h->stopping, __ATOMIC_ACQUIRE)) {
 		uint32_t level = __atomic_load_n(&h->watch, __ATOMIC_ACQUIRE);
+		int64_t due_ns;
 
-		if (level == WATCH_REST) {
-			futex_wait(&h->watch, WATCH_REST, FOREVER);
+		if (level == WATCH_TIME)
+			__atomic_compare_exchange_n(&h->watch, &level, WATCH_REST, false,
+						    __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE);
+		due_ns = deadlines_meet(h);
+		if (level <= WATCH_TIME) {
+			futex_wait(&h->watch, WATCH_REST, due_ns);
 			tick_ns = TICK_MIN_NS;
 			quiet = 0;
 			continue;
@@ -137,7 +148,7 @@ void *watch_main(void *arg)
 				pool_look(h, POOL_WORKER);
 			tick_ns = TICK_MIN_NS;
 		}
-		tick_ns = tick(h, tick_ns);
+		tick_ns = tick(h, tick_ns, due_ns);
 		if (tick_ns > TICK_MAX_NS)
 			tick_ns = TICK_MAX_NS;
 		quiet = pool_pending(h) ? 0 : quiet + 1;

@@ -47,6 +47,12 @@
  * WAITED may appear between an executor's look at the word and its swap. The
  * claim then tries again: leaving would strand the call, for its hint is used up.
  *
+ * Chains. A held entry is claimed by slot_claim_held() alone, by the executor that
+ * has just completed the entry before it: so each has one executor at a time,
+ * though no lock says so. Executors that serve no chains (the manager's) ignore the
+ * link word: they execute the first call, the held ones stay with who posted them,
+ * who can recall them.
+ *
  * Way down: slot_claim -> slot_swap -> one lock cmpxchg.
  */
 #include "base/cc.h"
@@ -67,6 +73,8 @@ static_assert(offsetof(struct syscall_info, state) == 0, "the futex word comes f
 /* A call as the executor works on it: its own copy. */
 struct slot_call {
 	uint32_t num;
+	bool linked;   /* part of a chain */
+	uint64_t link; /* its link word; 0: the last, without wishes */
 	uint64_t arg[6];
 };
 
@@ -75,12 +83,21 @@ static inline uint32_t slot_word(const struct syscall_info *e)
 	return __atomic_load_n(&e->state, __ATOMIC_ACQUIRE);
 }
 
+/* May these bits stand beside this state? WAITED always may. */
+static inline bool slot_beside_is_legal(uint32_t state, uint32_t beside)
+{
+	if (state == SYSCALL_HASCALL)
+		return !(beside & ~(SYSCALL_LINKED | SYSCALL_HELD));
+	return state == SYSCALL_EXECUTING && beside == SYSCALL_LINKED;
+}
+
 /* The state in a word, or -EPROTO: never use a peer's number unchecked. */
 static inline int slot_word_state(uint32_t word)
 {
 	uint32_t state = word & SYSCALL_STATE_MASK;
+	uint32_t beside = word & ~(SYSCALL_STATE_MASK | SYSCALL_WAITED);
 
-	if ((word & ~(SYSCALL_STATE_MASK | SYSCALL_WAITED)) || state > SYSCALL_END)
+	if (state > SYSCALL_END || (beside && !slot_beside_is_legal(state, beside)))
 		return -EPROTO;
 	return (int)state;
 }
@@ -98,11 +115,9 @@ static inline bool slot_swap(struct syscall_info *e, uint32_t *word, uint32_t to
 					   __ATOMIC_ACQUIRE);
 }
 
-/*
- * Caller: put a call into an entry it owns. 0; -EAGAIN if the entry is in use;
- * -ESHUTDOWN if it holds END; -EPROTO.
- */
-MUST_USE static inline int slot_post(struct syscall_info *e, uint32_t num, const uint64_t arg[6])
+/* The posts below; word: HASCALL and the bits beside it. */
+MUST_USE static inline int slot_post_as(struct syscall_info *e, uint32_t num, const uint64_t arg[6],
+					uint32_t word, uint64_t link)
 {
 	switch (slot_state(e)) {
 	case SYSCALL_NONE:
@@ -119,16 +134,38 @@ MUST_USE static inline int slot_post(struct syscall_info *e, uint32_t num, const
 	__atomic_store_n(&e->num, num, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < 6; i++)
 		__atomic_store_n(&e->arg[i], arg[i], __ATOMIC_RELAXED);
-	__atomic_store_n(&e->state, SYSCALL_HASCALL, __ATOMIC_RELEASE);
+	if (word & SYSCALL_LINKED)
+		__atomic_store_n(&e->ret, (int64_t)link, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->state, word, __ATOMIC_RELEASE);
 	return 0;
 }
 
 /*
- * Executor: take a posted call and copy it out. 0; -EAGAIN if there is none, or
- * another executor or a recall was first; -ESHUTDOWN if the entry holds END
- * (it stays, for the next executor to meet); -EPROTO.
+ * Caller: put a call into an entry it owns. 0; -EAGAIN if the entry is in use;
+ * -ESHUTDOWN if it holds END; -EPROTO.
  */
-MUST_USE static inline int slot_claim(struct syscall_info *e, struct slot_call *ret_call)
+MUST_USE static inline int slot_post(struct syscall_info *e, uint32_t num, const uint64_t arg[6])
+{
+	return slot_post_as(e, num, arg, SYSCALL_HASCALL, 0);
+}
+
+/* Caller: the first call of a chain, after the others were posted. Outcomes as slot_post(). */
+MUST_USE static inline int slot_post_first(struct syscall_info *e, uint32_t num,
+					   const uint64_t arg[6], uint64_t link)
+{
+	return slot_post_as(e, num, arg, SYSCALL_HASCALL | SYSCALL_LINKED, link);
+}
+
+/* Caller: a later call of a chain: nobody begins it but by the link that leads here. */
+MUST_USE static inline int slot_post_held(struct syscall_info *e, uint32_t num,
+					  const uint64_t arg[6], uint64_t link)
+{
+	return slot_post_as(e, num, arg, SYSCALL_HASCALL | SYSCALL_LINKED | SYSCALL_HELD, link);
+}
+
+/* The claims below; held: SYSCALL_HELD or 0, as the entry must be. */
+MUST_USE static inline int slot_claim_as(struct syscall_info *e, uint32_t held,
+					 struct slot_call *ret_call)
 {
 	uint32_t word = slot_word(e);
 
@@ -145,14 +182,61 @@ MUST_USE static inline int slot_claim(struct syscall_info *e, struct slot_call *
 		default:
 			return -EPROTO;
 		}
-		if (!slot_swap(e, &word, (word & SYSCALL_WAITED) | SYSCALL_EXECUTING))
+		if ((word & SYSCALL_HELD) != held)
+			return -EAGAIN;
+		if (!slot_swap(e, &word,
+			       (word & (SYSCALL_WAITED | SYSCALL_LINKED)) | SYSCALL_EXECUTING))
 			continue;
+		ret_call->linked = (word & (SYSCALL_LINKED | SYSCALL_HELD)) != 0;
+		ret_call->link = word & SYSCALL_LINKED
+					 ? (uint64_t)__atomic_load_n(&e->ret, __ATOMIC_RELAXED)
+					 : 0;
 		ret_call->num = __atomic_load_n(&e->num, __ATOMIC_RELAXED);
 		for (unsigned int k = 0; k < 6; k++)
 			ret_call->arg[k] = __atomic_load_n(&e->arg[k], __ATOMIC_RELAXED);
 		return 0;
 	}
 	return -EAGAIN;
+}
+
+/*
+ * Executor: take a posted call and copy it out. 0; -EAGAIN if there is none, or it
+ * is held, or another executor or a recall was first; -ESHUTDOWN if the entry
+ * holds END (it stays, for the next executor to meet); -EPROTO.
+ */
+MUST_USE static inline int slot_claim(struct syscall_info *e, struct slot_call *ret_call)
+{
+	return slot_claim_as(e, 0, ret_call);
+}
+
+/*
+ * Executor that has just completed the entry before it: take a held call. 0; -EAGAIN
+ * if this entry is not held: the chain ends there; -ESHUTDOWN, -EPROTO.
+ */
+MUST_USE static inline int slot_claim_held(struct syscall_info *e, struct slot_call *ret_call)
+{
+	return slot_claim_as(e, SYSCALL_HELD, ret_call);
+}
+
+/*
+ * Executor that has just completed the entry before it: let any executor begin this
+ * one, as the first of what is left of the chain. 0; -EAGAIN if it is not held; -EPROTO.
+ */
+MUST_USE static inline int slot_unhold(struct syscall_info *e)
+{
+	uint32_t word = slot_word(e);
+
+	for (unsigned int i = 0; i < SLOT_TRIES; i++) {
+		int state = slot_word_state(word);
+
+		if (state < 0)
+			return state;
+		if (!(word & SYSCALL_HELD))
+			return -EAGAIN;
+		if (slot_swap(e, &word, word & ~SYSCALL_HELD))
+			return 0;
+	}
+	return -EPROTO;
 }
 
 /*
@@ -197,7 +281,8 @@ MUST_USE static inline int slot_take(struct syscall_info *e, int64_t *ret_value,
 
 /*
  * Caller: take back a call that nobody has begun. 0: it will not be executed and
- * the entry is NONE; -EAGAIN: too late, wait for its completion; -EPROTO.
+ * the entry is NONE; -EAGAIN: too late, wait for its completion; -EPROTO. Of a chain,
+ * recall the first; only if that succeeded, the others.
  */
 MUST_USE static inline int slot_recall(struct syscall_info *e)
 {

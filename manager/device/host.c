@@ -109,7 +109,7 @@ bool host_poll(void)
 
 void host_wait_outside(void)
 {
-	int r = hascall_wait_any(host.area, -1);
+	int r = hascall_wait_any(host.area, -1, 0);
 
 	assert(r == 0);
 	host_poll();

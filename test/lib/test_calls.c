@@ -116,16 +116,18 @@ static void allowed_call_is_executed_with_its_six_arguments(void)
 
 	CHECK_INT(do_syscall(&call), getpid());
 	CHECK_INT(pipe(fds), 0);
-	call = (struct slot_call){ SYS_write, { (uint64_t)fds[1], (uintptr_t)text, 4 } };
+	call = (struct slot_call){ .num = SYS_write,
+				   .arg = { (uint64_t)fds[1], (uintptr_t)text, 4 } };
 	CHECK_INT(do_syscall(&call), 4);
-	call = (struct slot_call){ SYS_read, { (uint64_t)fds[0], (uintptr_t)got, sizeof(got) } };
+	call = (struct slot_call){ .num = SYS_read,
+				   .arg = { (uint64_t)fds[0], (uintptr_t)got, sizeof(got) } };
 	CHECK_INT(do_syscall(&call), 4);
 	CHECK_STR(got, "0123");
-	call = (struct slot_call){ SYS_mmap, { 0, 4096, 3, 0x22, UINT64_MAX, 1 } };
+	call = (struct slot_call){ .num = SYS_mmap, .arg = { 0, 4096, 3, 0x22, UINT64_MAX, 1 } };
 	CHECK_INT(do_syscall(&call), -EINVAL); /* the sixth, an offset that is not of a page */
 	close(fds[0]);
 	close(fds[1]);
-	call = (struct slot_call){ SYS_close, { (uint64_t)fds[0] } };
+	call = (struct slot_call){ .num = SYS_close, .arg = { (uint64_t)fds[0] } };
 	CHECK_INT(do_syscall(&call), -EBADF);
 }
 

@@ -155,7 +155,7 @@ static void full_area_is_eagain_and_loses_nothing(void)
 	CHECK_INT(hascall_post(h, SYS_getpid, none, 40, 0, NULL), -EAGAIN);
 	let_go(&held);
 	while (hascall_in_flight(h) > 0) {
-		CHECK_INT(hascall_wait_any(h, -1), 0);
+		CHECK_INT(hascall_wait_any(h, -1, 0), 0);
 		hascall_reap(h, note, &seen);
 	}
 	CHECK_INT(seen.count, 3);
@@ -179,14 +179,14 @@ static void reap_gives_each_result_once_with_its_user_data(void)
 			sum += i;
 		}
 		while (seen.count < entries) {
-			CHECK_INT(hascall_wait_any(h, -1), 0);
+			CHECK_INT(hascall_wait_any(h, -1, 0), 0);
 			CHECK(hascall_reap(h, note, &seen) > 0);
 		}
 		CHECK_INT(seen.data_sum, sum);
 		CHECK_INT(seen.last, getpid());
 		CHECK_INT(hascall_in_flight(h), 0);
 		CHECK_INT(hascall_reap(h, note, &seen), 0);
-		CHECK_INT(hascall_wait_any(h, -1), -ENOENT);
+		CHECK_INT(hascall_wait_any(h, -1, 0), -ENOENT);
 	}
 	hascall_close(h);
 }
@@ -202,7 +202,7 @@ static void waited_result_is_not_reaped_again(void)
 
 		post(h, SYS_getpid, 1, 0);
 		CHECK_INT(hascall_wait(h, first, -1, 0, &ret), 0);
-		CHECK_INT(hascall_wait_any(h, -1), 0);
+		CHECK_INT(hascall_wait_any(h, -1, 0), 0);
 		CHECK_INT(hascall_reap(h, note, &seen), 1);
 	}
 	CHECK_INT(seen.count, 1000);
@@ -225,7 +225,7 @@ static void posting_from_reap_is_possible(void)
 	posting = open_with(1, 0);
 	CHECK_INT(hascall_post(posting, SYS_getpid, none, 99, 0, NULL), 0);
 	while (hascall_in_flight(posting) > 0) {
-		CHECK_INT(hascall_wait_any(posting, -1), 0);
+		CHECK_INT(hascall_wait_any(posting, -1, 0), 0);
 		hascall_reap(posting, note_and_post, &seen);
 	}
 	CHECK_INT(seen.count, 100);
@@ -242,8 +242,8 @@ static void wait_ends_at_its_time(void)
 	CHECK_INT(hascall_poll(h, held.ticket, &ret), -EAGAIN);
 	CHECK_INT(hascall_wait(h, held.ticket, 0, 0, &ret), -ETIMEDOUT);
 	CHECK_INT(hascall_wait(h, held.ticket, 2000000, 0, &ret), -ETIMEDOUT);
-	CHECK_INT(hascall_wait_any(h, 0), -ETIMEDOUT);
-	CHECK_INT(hascall_wait_any(h, 2000000), -ETIMEDOUT);
+	CHECK_INT(hascall_wait_any(h, 0, 0), -ETIMEDOUT);
+	CHECK_INT(hascall_wait_any(h, 2000000, 0), -ETIMEDOUT);
 	let_go(&held);
 	CHECK_INT(hascall_wait(h, held.ticket, INT64_MAX, 0, &ret), 0);
 	CHECK_INT(ret, 1);
@@ -323,7 +323,7 @@ static void bad_options_are_refused(void)
 		{ .size = sizeof(bad[0]), .flags = 1u << 31 },
 		{ .size = sizeof(bad[0]), .entries = HASCALL_ENTRIES_MAX + 1 },
 		{ .size = sizeof(bad[0]), .workers_max = HASCALL_WORKERS_MAX + 1 },
-		{ .size = sizeof(bad[0]), .reserved = 1 },
+		{ .size = sizeof(bad[0]), .cancel_signal = 9 },
 		{ .size = sizeof(bad[0]), .flags = HASCALL_USE_EVENTFD, .eventfd = -1 },
 		{ .size = sizeof(bad[0]), .flags = HASCALL_USE_EVENTFD, .eventfd = 2 },
 	};
@@ -370,7 +370,7 @@ static void damaged_entries_end_the_area_and_not_the_process(void)
 	for (unsigned int i = 0; i < 2; i++)
 		__atomic_store_n(&h->entry[i].state, 0xbad, __ATOMIC_RELAXED);
 	CHECK_INT(hascall_post(h, SYS_getpid, none, 0, 0, NULL), -EPROTO);
-	CHECK_INT(hascall_wait_any(h, -1), -ENOENT);
+	CHECK_INT(hascall_wait_any(h, -1, 0), -ENOENT);
 	hascall_close(h);
 }
 
@@ -439,7 +439,7 @@ static void child_has_no_calls(struct hascall *h, const struct held *held)
 	CHECK_INT(hascall_poll(h, held->ticket, &ret), -ESHUTDOWN);
 	CHECK_INT(hascall_wait(h, held->ticket, -1, 0, &ret), -ESHUTDOWN);
 	CHECK_INT(hascall_recall(h, held->ticket), -ESHUTDOWN);
-	CHECK_INT(hascall_wait_any(h, -1), -ESHUTDOWN);
+	CHECK_INT(hascall_wait_any(h, -1, 0), -ESHUTDOWN);
 	CHECK_INT(hascall_reap(h, note, NULL), 0);
 }
 

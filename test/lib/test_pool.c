@@ -53,7 +53,7 @@ static void post_sleeps(struct hascall *h, unsigned int count, const struct time
 static void reap_until_none_is_left(struct hascall *h)
 {
 	while (hascall_in_flight(h) > 0) {
-		CHECK_INT(hascall_wait_any(h, -1), 0);
+		CHECK_INT(hascall_wait_any(h, -1, 0), 0);
 		hascall_reap(h, must_be_zero, NULL);
 	}
 }
@@ -108,7 +108,7 @@ static void pool_grows_until_every_waiting_call_is_begun(void)
 	CHECK_INT(hascall_in_flight(h), CALLS);
 	CHECK_INT(write(fds[1], "x", 1), 1);
 	while (hascall_in_flight(h) > 0) {
-		CHECK_INT(hascall_wait_any(h, -1), 0);
+		CHECK_INT(hascall_wait_any(h, -1, 0), 0);
 		hascall_reap(h, any_result, NULL);
 	}
 	close(fds[0]);
@@ -265,7 +265,7 @@ static void drive(struct hascall *h, uint32_t seed, unsigned int calls)
 				continue;
 		}
 		if (hascall_in_flight(h) > 0) {
-			CHECK_INT(hascall_wait_any(h, -1), 0);
+			CHECK_INT(hascall_wait_any(h, -1, 0), 0);
 			hascall_reap(h, any_result, NULL);
 		}
 	}
