@@ -15,8 +15,9 @@ test: ## build, and run all tests
 	@tools/setup build test check
 	@tools/ci test
 
-bench: ## measure, against the host and against other sandboxes
+bench: ## measure, against the host, other libraries and other sandboxes
 	@tools/setup build test bench
+	@tools/peers
 	@tools/ci build
 	@tools/bench
 
