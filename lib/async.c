@@ -159,7 +159,7 @@ static inline __attribute__((always_inline)) int64_t visit_all(const struct asyn
 {
 	int64_t executed = 0;
 
-	for (uint32_t visited = 0; visited < a->count;) {
+	for (uint32_t visited = 0; visited < a->count || p->chain.next;) {
 		struct syscall_info *e;
 		struct slot_call call;
 		bool must_wake = false;

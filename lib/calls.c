@@ -4,6 +4,7 @@
 #include "hascall/hascall.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/ioprio.h>
 #include <sys/resource.h>
@@ -83,6 +84,8 @@ int call_check_arg(const struct slot_call *call, enum call_class class)
 		return unless(first == IOPRIO_WHO_PROCESS && second == 0);
 	case CALL_PERF:
 		return unless(second == 0);
+	case CALL_UNSHARE:
+		return unless(call->arg[2] & CLOSE_RANGE_UNSHARE);
 	case CALL_THREAD:
 	case CALL_PROCESS:
 		return -EOPNOTSUPP;

@@ -45,10 +45,8 @@ __asm__(".pushsection .text\n"
 	"	.size hascall_cut_return, . - hascall_cut_return\n"
 	".popsection\n");
 
-static struct {
-	pthread_mutex_t lock;
-	int signal; /* 0: no area was opened yet */
-} process = { .lock = PTHREAD_MUTEX_INITIALIZER };
+/* Of the process; 0: no area was opened yet. No lock: a forked child would inherit it. */
+static int signal_of_process;
 
 /*
  * The handler. Nobody's state is touched: a signal that somebody else sent makes the
@@ -99,19 +97,18 @@ static void install(int number)
 
 int cut_open(int wanted_signal)
 {
-	int number;
+	int number = wanted_signal ? wanted_signal : SIGRTMAX;
+	int earlier = 0;
 
-	if (wanted_signal && (wanted_signal < SIGRTMIN || wanted_signal > SIGRTMAX))
+	if (number < SIGRTMIN || number > SIGRTMAX)
 		return -EINVAL;
-	pthread_mutex_lock(&process.lock);
-	if (!process.signal)
-		process.signal = wanted_signal ? wanted_signal : SIGRTMAX;
-	number = process.signal;
-	if (wanted_signal && wanted_signal != number)
-		number = -EINVAL;
-	else
-		install(number);
-	pthread_mutex_unlock(&process.lock);
+	if (!__atomic_compare_exchange_n(&signal_of_process, &earlier, number, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		if (wanted_signal && wanted_signal != earlier)
+			return -EINVAL;
+		number = earlier;
+	}
+	install(number);
 	return number;
 }
 
@@ -184,10 +181,16 @@ static int cut_locked(struct hascall *h, uint32_t entry, int32_t reason, struct 
 		return CUT_CLAIMED;
 	}
 	word = slot_word(e);
-	if (slot_word_state(word) == SYSCALL_COMPLETED)
+	switch (slot_word_state(word)) {
+	case SYSCALL_HASCALL:
+	case SYSCALL_EXECUTING:
+		break;
+	case SYSCALL_NONE: /* the caller has just taken it; its deadline it drops next */
+	case SYSCALL_COMPLETED:
 		return -EALREADY;
-	if (slot_word_state(word) != SYSCALL_EXECUTING && slot_word_state(word) != SYSCALL_HASCALL)
+	default:
 		return damaged(h);
+	}
 	if (!(word & SYSCALL_HELD) && !handler_is_ours(h->cut_signal))
 		return -EOPNOTSUPP;
 	if (!cut_note(h, entry, reason))

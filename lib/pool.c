@@ -194,8 +194,11 @@ static int64_t worker_end(struct worker *w, uint32_t entry, int64_t result)
 
 	if (phase & PHASE_BLOCKED)
 		counts_add(w->h, POOL_RUNNING);
-	if ((phase & PHASE_CUT) && (result == -EINTR || result == -ECANCELED))
+	if ((phase & PHASE_CUT) && (result == -EINTR || result == -ECANCELED)) {
 		result = __atomic_load_n(&w->h->cut[entry], __ATOMIC_RELAXED);
+		if (result == 0)
+			result = -ECANCELED; /* the signal was not sent after all */
+	}
 	return result;
 }
 

@@ -33,7 +33,7 @@ struct hascall;
  *          if all are blocked, further calls wait for one of them.
  * Owner    who opened an area closes it.
  * Thread   one thread at a time uses an area; threads that call at the same time
- *          open an area each. notify() runs on the library's threads.
+ *          open an area each.
  * Signals  the workers block all of the application's signals but one of the real-time
  *          signals, by which hascall_cancel() and timeouts interrupt them.
  * Fork     a forked child has no workers: there, calls give -ESHUTDOWN, and
@@ -62,8 +62,10 @@ struct hascall_options {
 	uint32_t parallel;
 	uint32_t idle_ms; /* a worker idle that long ends, the last one stays; 0: 5000 */
 	/*
-	 * Called by a worker after each completion, once the result can be reaped.
-	 * It must not block and must not use the area: ring your own bell.
+	 * Called after each completion, once the result can be reaped, by the thread that
+	 * caused it: a worker; the caller's where it helps or cancels, but not if the
+	 * result is returned at once. It must not block and must not use the area: ring
+	 * your own bell.
 	 */
 	void (*notify)(void *ctx);
 	void *notify_ctx;
@@ -74,8 +76,9 @@ struct hascall_options {
 	int32_t eventfd;
 	/*
 	 * The real-time signal that interrupts running calls, the same for all areas of
-	 * a process; 0: SIGRTMAX. Its handler is installed by the first hascall_open(); a
-	 * handler of the application's is left alone, and running calls cannot be cancelled.
+	 * a process (-EINVAL if an earlier area has another); 0: as earlier areas, SIGRTMAX.
+	 * Its handler is installed by hascall_open(); one of the application's is left alone,
+	 * and running calls cannot be cancelled. Nobody else may send this signal.
 	 */
 	int32_t cancel_signal;
 };
@@ -86,7 +89,8 @@ int hascall_open(struct hascall **ret, const struct hascall_options *options);
 /*
  * Calls that nobody has begun are dropped, running ones are waited for (so a call
  * that waits for ever makes this wait for ever: hascall_cancel() it before); their
- * results are lost. NULL is fine.
+ * results are lost. Of a chain that runs, what is left is dropped, but for the calls with
+ * HASCALL_ALWAYS. NULL is fine.
  */
 void hascall_close(struct hascall *h);
 
@@ -115,10 +119,11 @@ void hascall_kick(struct hascall *h);
 enum hascall_call_flags {
 	/*
 	 * The call after this one in the array begins when this one has succeeded; if
-	 * it fails (a result from -4095 to -1), the rest of the chain is -ECANCELED.
+	 * it fails (a result from -4095 to -1), the rest of the chain is -ECANCELED, but
+	 * for calls with HASCALL_ALWAYS.
 	 */
 	HASCALL_CHAIN = 1u << 0,
-	/* Begin although the call before failed: the close() at the end of a chain. */
+	/* Begin although a call before it failed: the close() at the end of a chain. */
 	HASCALL_ALWAYS = 1u << 1,
 };
 
@@ -133,7 +138,8 @@ struct hascall_call {
 	 * submitted, as by hascall_cancel(), its result being -ETIMEDOUT instead.
 	 */
 	uint64_t timeout_ns;
-	uint32_t group; /* for hascall_wait_all(), hascall_cancel_all(); any number, 0 too */
+	/* For hascall_wait_all(), hascall_cancel_all(): any number but HASCALL_ALL_GROUPS. */
+	uint32_t group;
 	/*
 	 * For each argument: 0: as given in arg; k: the result of the call k places
 	 * before this one in its chain. If that one failed, this one is -ECANCELED.
@@ -146,7 +152,8 @@ struct hascall_call {
  * Post calls, chains among them (at most HASCALL_CHAIN_MAX calls a chain), all or
  * none. ret_tickets: as many as calls, or NULL. 0; -EAGAIN: fewer entries are free;
  * -EINVAL: count is 0, unknown flags, a chain too long or not ended within the
- * array, a `from` that points before its chain; -ESHUTDOWN; -EPROTO.
+ * array, a `from` that points before its chain, HASCALL_ALL_GROUPS as a group, reserved
+ * is not 0; -ESHUTDOWN; -EPROTO.
  */
 int hascall_submit(struct hascall *h, const struct hascall_call *calls, uint32_t count,
 		   uint32_t flags, uint64_t *ret_tickets);
@@ -167,15 +174,19 @@ enum hascall_wait_flags {
 	/*
 	 * While waiting, execute calls that nobody has begun in this thread: no waiting
 	 * for a worker, and one more processor at work. A wait for one call executes that
-	 * call only, whatever it is; the others do not take calls that often wait without
-	 * bound. A call executed so is not interrupted by the timeout.
+	 * call only, or the chain it is in, whatever it is; the others do not take calls
+	 * that often wait without bound. Calls with a timeout_ns are left to the workers.
+	 * A call executed so is not interrupted by the timeout of the wait.
 	 */
 	HASCALL_HELP = 1u << 0,
 };
 
 #define HASCALL_ALL_GROUPS UINT32_MAX
 
-/* timeout_ns < 0: for ever. 0 and the result; -ETIMEDOUT; -ENOENT; -EINVAL. */
+/*
+ * The waits, timeout_ns < 0: for ever. Beside what is listed: -ESHUTDOWN: forked child;
+ * -EPROTO: the entries were damaged. 0 and the result; -ETIMEDOUT; -ENOENT; -EINVAL.
+ */
 int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_t flags,
 		 int64_t *ret_result);
 
@@ -201,11 +212,16 @@ int hascall_recall(struct hascall *h, uint64_t ticket);
  * waits can be interrupted, and not all of them: a call that reads a disk or a
  * dead NFS server goes on, and so does one that computes. 0: asked; -EALREADY: it is
  * completed, or asked before; -EOPNOTSUPP: it runs, and the application has a handler
- * of its own for the signal; -ENOENT.
+ * of its own for the signal; -EAGAIN: the kernel can queue no signal now
+ * (RLIMIT_SIGPENDING); -ENOENT; -ESHUTDOWN; -EPROTO.
  */
 int hascall_cancel(struct hascall *h, uint64_t ticket);
 
-/* The same for all calls of a group, or of all groups: how many were asked. */
+/*
+ * The same for all calls of a group, or of all groups, but for those with HASCALL_ALWAYS
+ * that wait for the one before them: what they are to clean up may exist. How many
+ * were asked.
+ */
 int hascall_cancel_all(struct hascall *h, uint32_t group);
 
 /* Calls posted whose results were not delivered. */

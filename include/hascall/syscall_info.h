@@ -30,8 +30,10 @@
  * Those that follow are posted first, with SYSCALL_HELD: no executor begins one of
  * them but the one that has just completed the entry before it. A chain has at
  * most SYSCALL_CHAIN_MAX calls; a link word that leads nowhere (out of the array, to
- * an entry that is not held, to itself) ends the chain there. Without these bits ret
- * means nothing until the entry is completed.
+ * an entry that is not held, to itself) ends the chain there. Held entries that no chain
+ * reaches stay as they are: the caller may recall them once the first of the chain is
+ * recalled or the last that was reached is completed. Without these bits ret means
+ * nothing until the entry is completed.
  */
 #ifdef __KERNEL__
 #include <linux/types.h>
@@ -67,7 +69,8 @@ enum {
  *
  * A call that fails (result -4095 to -1) ends the chain: those after it complete with
  * -ECANCELED, but for those with SYSCALL_LINK_ALWAYS. A call that takes the result
- * of one that failed is completed with -ECANCELED in any case.
+ * of one that failed, or of one before the chain, is completed with -ECANCELED in any
+ * case.
  */
 #define SYSCALL_CHAIN_MAX 16u
 #define SYSCALL_LINK_NEXT(index) ((uint64_t)(index) + 1)

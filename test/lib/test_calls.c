@@ -88,6 +88,8 @@ static void every_number_of_the_kernel_headers_is_in_the_table(void)
 
 static void arguments_decide_where_the_table_says_so(void)
 {
+	const struct slot_call unshare = { .num = SYS_close_range, .arg = { 3, 9, 1 << 1 } };
+
 	CHECK_INT(check(SYS_futex, 0, FUTEX_WAKE), CALL_MAY_RUN);
 	CHECK_INT(check(SYS_futex, 0, FUTEX_WAIT | FUTEX_PRIVATE_FLAG), CALL_MAY_WAIT);
 	CHECK_INT(check(SYS_futex, 0, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG), -EOPNOTSUPP);
@@ -102,6 +104,10 @@ static void arguments_decide_where_the_table_says_so(void)
 	CHECK_INT(check(SYS_setpriority, PRIO_PROCESS, 0), -EOPNOTSUPP);
 	CHECK_INT(check(SYS_setpriority, PRIO_PGRP, 0), CALL_MAY_RUN);
 	CHECK_INT(check(SYS_perf_event_open, 0, 0), -EOPNOTSUPP);
+	CHECK_INT(check(SYS_timer_create, CLOCK_MONOTONIC, 0), CALL_MAY_RUN);
+	CHECK_INT(check(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, 0), -EOPNOTSUPP);
+	CHECK_INT(check(SYS_close_range, 3, 9), CALL_MAY_RUN);
+	CHECK_INT(call_check(&unshare), -EOPNOTSUPP);
 	CHECK_INT(check(SYS_fcntl, 0, 7 /* F_SETLKW */), CALL_MAY_WAIT);
 	CHECK_INT(check(SYS_fcntl, 0, 1 /* F_GETFD */), CALL_MAY_RUN);
 	CHECK_INT(check(SYS_nanosleep, 0, 0), CALL_MAY_WAIT);
