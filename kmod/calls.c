@@ -5,6 +5,7 @@
  */
 #include "core.h"
 
+#include <linux/close_range.h>
 #include <linux/fcntl.h>
 #include <linux/futex.h>
 #include <linux/ioprio.h>
@@ -27,6 +28,7 @@ enum call_class {
 	CALL_PRIORITY,
 	CALL_IOPRIO,
 	CALL_PERF,
+	CALL_UNSHARE,
 	CALL_THREAD,
 	CALL_PROCESS,
 	CALL_GONE,
@@ -54,7 +56,7 @@ static bool futex_is_owned(u32 op)
 }
 
 /* Is it about the executor rather than the caller? */
-static bool is_about_executor(enum call_class class, u32 first, u32 second)
+static bool is_about_executor(enum call_class class, u32 first, u32 second, u32 third)
 {
 	switch (class) {
 	case CALL_NOT_SELF:
@@ -71,6 +73,8 @@ static bool is_about_executor(enum call_class class, u32 first, u32 second)
 		return first == IOPRIO_WHO_PROCESS && second == 0;
 	case CALL_PERF:
 		return second == 0;
+	case CALL_UNSHARE:
+		return third & CLOSE_RANGE_UNSHARE;
 	case CALL_RUN:
 	case CALL_WAIT:
 	case CALL_FCNTL:
@@ -89,5 +93,7 @@ int hascall_call_check(u32 num, const u64 arg[6])
 	class = call_classes[array_index_nospec(num, CALL_NUMBERS)];
 	if (class == CALL_UNKNOWN || class == CALL_GONE)
 		return -ENOSYS;
-	return is_about_executor(class, (u32)arg[0], (u32)arg[1]) ? -EOPNOTSUPP : 0;
+	if (is_about_executor(class, (u32)arg[0], (u32)arg[1], (u32)arg[2]))
+		return -EOPNOTSUPP;
+	return 0;
 }
