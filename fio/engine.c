@@ -256,6 +256,14 @@ static int engine_call(const struct thread_data *td, const struct io_u *io_u,
 	}
 }
 
+/* At depth 1 fio waits next, and a wait that helps executes the call: no worker is woken. */
+static bool waits_at_once(const struct thread_data *td)
+{
+	const struct engine_options *o = td->eo;
+
+	return td->o.iodepth == 1 && o->caller_helps;
+}
+
 /* It ends without a call, for a reason or because there is nothing to do. */
 static enum fio_q_status complete_here(struct io_u *io_u, int error)
 {
@@ -286,14 +294,6 @@ static enum fio_q_status engine_queue(struct thread_data *td, struct io_u *io_u)
 	request->in_flight = true;
 	e->queued[e->queued_count++] = io_u;
 	return FIO_Q_QUEUED;
-}
-
-/* At depth 1 fio waits next, and a wait that helps executes the call: no worker is woken. */
-static bool waits_at_once(const struct thread_data *td)
-{
-	const struct engine_options *o = td->eo;
-
-	return td->o.iodepth == 1 && o->caller_helps;
 }
 
 /* Wake a worker for what was queued, and tell fio that it has begun. */
@@ -343,45 +343,44 @@ static int64_t now_ns(void)
 }
 
 /* Wait until `min` are done or the time is over (NULL: never). 0 or -errno. */
-static int wait_done(struct engine *e, unsigned int min, const struct timespec *limit,
-		     uint32_t flags)
+static int wait_done(struct thread_data *td, unsigned int min, const struct timespec *limit)
 {
+	const struct engine_options *o = td->eo;
+	struct engine *e = td->io_ops_data;
+	uint32_t flags = o->caller_helps ? HASCALL_HELP : 0;
 	int64_t left = -1;
 	int64_t end = 0;
+	int r = 0;
 
 	if (limit)
 		end = now_ns() + limit->tv_sec * INT64_C(1000000000) + limit->tv_nsec;
-	for (;;) {
-		int r;
-
+	/* A reap would wake a worker for what the wait is about to execute. */
+	if (min == 0 || !waits_at_once(td))
 		hascall_reap(e->area, engine_done, e);
-		if (e->done_count >= min || left == 0)
-			return 0;
+	while (e->done_count < min && r == 0) {
 		if (limit)
 			left = end > now_ns() ? end - now_ns() : 0;
 		r = hascall_wait_any(e->area, left, flags);
-		if (r == -ENOENT)
-			return 0; /* fio asked for more than it queued */
-		if (r == -ETIMEDOUT)
-			left = 0;
-		else if (r < 0)
-			return r;
+		hascall_reap(e->area, engine_done, e);
 	}
+	/* Late, or fio asked for more than it queued: what there is. */
+	return r == -ETIMEDOUT || r == -ENOENT ? 0 : r;
 }
 
 static int engine_getevents(struct thread_data *td, unsigned int min, unsigned int max,
 			    const struct timespec *limit)
 {
-	const struct engine_options *o = td->eo;
 	struct engine *e = td->io_ops_data;
 	int r;
 
 	e->done_count -= e->given_count;
 	memmove(e->done, e->done + e->given_count, e->done_count * sizeof(struct io_u *));
 	e->given_count = 0;
-	r = wait_done(e, min, limit, o->caller_helps ? HASCALL_HELP : 0);
-	if (r < 0)
-		return r;
+	if (e->done_count < max) {
+		r = wait_done(td, min, limit);
+		if (r < 0)
+			return r;
+	}
 	e->given_count = e->done_count < max ? e->done_count : max;
 	return (int)e->given_count;
 }
