@@ -12,18 +12,23 @@
  */
 #include "lib/calls.h"
 
-/* The instruction, unchecked. The kernel may write any memory the call names. */
+/*
+ * The instruction, unchecked. The kernel may write any memory the call names. All is
+ * read before the registers are filled: a sanitizer's calls in between would spoil them.
+ */
 static inline __attribute__((always_inline)) int64_t syscall_now(const struct slot_call *call)
 {
-	register uint64_t arg4 __asm__("r10") = call->arg[3];
-	register uint64_t arg5 __asm__("r8") = call->arg[4];
-	register uint64_t arg6 __asm__("r9") = call->arg[5];
+	const uint64_t num = call->num;
+	const uint64_t a = call->arg[0], b = call->arg[1], c = call->arg[2];
+	const uint64_t d = call->arg[3], e = call->arg[4], f = call->arg[5];
+	register uint64_t r10 __asm__("r10") = d;
+	register uint64_t r8 __asm__("r8") = e;
+	register uint64_t r9 __asm__("r9") = f;
 	int64_t ret;
 
 	__asm__ volatile("syscall"
 			 : "=a"(ret)
-			 : "a"((uint64_t)call->num), "D"(call->arg[0]), "S"(call->arg[1]),
-			   "d"(call->arg[2]), "r"(arg4), "r"(arg5), "r"(arg6)
+			 : "a"(num), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
@@ -53,16 +58,18 @@ static inline __attribute__((always_inline)) int64_t syscall_unless(const struct
 								    const uint32_t *word,
 								    uint32_t bit)
 {
-	register uint64_t arg4 __asm__("r10") = call->arg[3];
-	register uint64_t arg5 __asm__("r8") = call->arg[4];
-	register uint64_t arg6 __asm__("r9") = call->arg[5];
+	const uint64_t num = call->num;
+	const uint64_t a = call->arg[0], b = call->arg[1], c = call->arg[2];
+	const uint64_t d = call->arg[3], e = call->arg[4], f = call->arg[5];
+	register uint64_t r10 __asm__("r10") = d;
+	register uint64_t r8 __asm__("r8") = e;
+	register uint64_t r9 __asm__("r9") = f;
 	int64_t ret;
 
 	__asm__ volatile(SYSCALL_UNLESS_CUT
 			 : "=a"(ret)
-			 : "a"((uint64_t)call->num), "D"(call->arg[0]), "S"(call->arg[1]),
-			   "d"(call->arg[2]), "r"(arg4), "r"(arg5),
-			   "r"(arg6), [word] "m"(*word), [bit] "i"(bit), [canceled] "i"(-ECANCELED)
+			 : "a"(num), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8),
+			   "r"(r9), [word] "m"(*word), [bit] "i"(bit), [canceled] "i"(-ECANCELED)
 			 : "rcx", "r11", "cc", "memory");
 	return ret;
 }

@@ -390,6 +390,14 @@ static void entries_of_chains_are_used_again(void)
 	hascall_close(h);
 }
 
+/* Out of the area; to itself; to one that is not held. */
+static int64_t damaged_link(unsigned int kind, uint64_t first, uint64_t running)
+{
+	if (kind == 0)
+		return UINT16_MAX;
+	return (int64_t)SYSCALL_LINK_NEXT((uint32_t)(kind == 1 ? first : running));
+}
+
 /* Looks inside: there is no other way to damage a chain on purpose. */
 static void damaged_links_end_the_area_and_not_the_process(void)
 {
@@ -401,13 +409,9 @@ static void damaged_links_end_the_area_and_not_the_process(void)
 		int64_t result = 0;
 		char byte;
 		uint64_t running = occupy(h, &p, &byte);
-		struct syscall_info *first;
-
 		CHECK_INT(hascall_submit(h, call, 2, HASCALL_MORE, ticket), 0);
-		first = &h->entry[(uint32_t)ticket[0]];
-		first->ret = kind == 0 ? UINT16_MAX : /* out of the area */
-				     kind == 1 ? (int64_t)SYSCALL_LINK_NEXT((uint32_t)ticket[0])
-					       : (int64_t)SYSCALL_LINK_NEXT((uint32_t)running);
+		__atomic_store_n(&h->entry[(uint32_t)ticket[0]].ret,
+				 damaged_link(kind, ticket[0], running), __ATOMIC_RELAXED);
 		pipe_feed(&p);
 		CHECK_INT(result_of(h, running), 1);
 		CHECK_INT(result_of(h, ticket[0]), getpid());
