@@ -65,6 +65,7 @@ static inline void free_entry(struct hascall *h, uint32_t entry)
 	if (__atomic_load_n(&h->cut[entry], __ATOMIC_RELAXED))
 		__atomic_store_n(&h->cut[entry], 0, __ATOMIC_RELAXED);
 	h->used[entry / 64] &= ~(UINT64_C(1) << (entry % 64));
+	h->own_done[entry / 64] &= ~(UINT64_C(1) << (entry % 64));
 	h->free_entry[h->free_count++] = entry;
 }
 
@@ -91,6 +92,19 @@ static inline struct area_hint *hint_of(const struct hascall *h, uint32_t entry)
 	return &h->hint[entry / AREA_HINT_ENTRIES];
 }
 
+/* There is nothing to see in this entry any more, whether its hint was marked or not. */
+static inline void unmark(struct hascall *h, uint32_t entry)
+{
+	uint64_t bit = UINT64_C(1) << (entry % 64);
+
+	if (h->unmarked[entry / 64] & bit) {
+		h->unmarked[entry / 64] &= ~bit;
+		h->unmarked_count--;
+	} else {
+		area_unmark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
+	}
+}
+
 /* 0: nobody will execute it; the entry is still counted as used. -EAGAIN, -EPROTO. */
 static inline int recall(struct hascall *h, uint32_t entry)
 {
@@ -99,13 +113,13 @@ static inline int recall(struct hascall *h, uint32_t entry)
 	if (r == -EPROTO)
 		return damaged(h);
 	if (r == 0)
-		area_unmark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
+		unmark(h, entry);
 	return r;
 }
 
 static inline void kick_if_due(struct hascall *h)
 {
-	if (h->kick_due)
+	if (h->kick_due || h->unmarked_count > 0)
 		hascall_kick(h);
 }
 

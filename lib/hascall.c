@@ -85,7 +85,7 @@ static void release(struct hascall *h)
 	if (h->board)
 		munmap(h->board, h->board_size);
 	free(h->call);
-	free(h->used);
+	free(h->used); /* unmarked and own_done are in the same memory */
 	free(h->free_entry);
 	free(h->cut);
 	free(h->deadline);
@@ -96,10 +96,12 @@ static void release(struct hascall *h)
 static int prepare_tables(struct hascall *h)
 {
 	h->call = calloc(h->entry_count, sizeof(*h->call));
-	h->used = calloc(h->done_words, sizeof(*h->used));
+	h->used = calloc(3 * (size_t)h->done_words, sizeof(*h->used));
 	h->free_entry = calloc(h->entry_count, sizeof(*h->free_entry));
 	h->cut = calloc(h->entry_count, sizeof(*h->cut));
 	h->deadline = calloc(h->entry_count, sizeof(*h->deadline));
+	h->unmarked = h->used + h->done_words;
+	h->own_done = h->unmarked + h->done_words;
 	if (!h->call || !h->used || !h->free_entry || !h->cut || !h->deadline)
 		return -ENOMEM;
 	while (h->free_count < h->entry_count) {
@@ -162,7 +164,7 @@ int hascall_open(struct hascall **ret, const struct hascall_options *options)
 
 static int reap_word(struct hascall *h, uint32_t word, hascall_done_fn *fn, void *ctx)
 {
-	uint64_t bits = done_take(h, word);
+	uint64_t bits = h->own_done[word] | done_take(h, word);
 	int count = 0;
 
 	for (; bits; bits &= bits - 1) {

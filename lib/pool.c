@@ -211,14 +211,17 @@ void pool_finish(struct hascall *h, uint32_t entry, int64_t result)
 {
 	struct syscall_info *e = &h->entry[entry];
 	bool must_wake = false;
-	uint32_t attention;
 
 	if (slot_complete(e, result, 0, &must_wake) < 0)
 		__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
 	if (must_wake)
 		futex_wake(&e->state, 1);
 	__atomic_fetch_or(&h->done[entry / 64], UINT64_C(1) << (entry % 64), __ATOMIC_SEQ_CST);
-	attention = __atomic_load_n(&h->attention, __ATOMIC_SEQ_CST);
+	pool_tell(h, __atomic_load_n(&h->attention, __ATOMIC_SEQ_CST));
+}
+
+void pool_tell(struct hascall *h, uint32_t attention)
+{
 	if (attention & ATTENTION_SLEEPER) {
 		__atomic_fetch_add(&h->any_rings, 1, __ATOMIC_RELEASE);
 		futex_wake(&h->any_rings, 1);

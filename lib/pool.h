@@ -145,10 +145,14 @@ struct hascall {
 
 	/* the caller's thread */
 	struct pool_call *call;
-	uint64_t *used; /* bit by entry: a call whose result was not delivered */
+	/* Bits by entry. */
+	uint64_t *used;	    /* a call whose result was not delivered */
+	uint64_t *unmarked; /* posted with HASCALL_MORE, its hint not marked yet */
+	uint64_t *own_done; /* the caller knows that it is completed, and has not delivered it */
 	uint32_t *free_entry;
 	uint32_t free_count;
-	bool kick_due; /* posts with HASCALL_MORE since the last kick */
+	uint32_t unmarked_count;
+	bool kick_due; /* hints were marked since the last kick */
 
 	/* atomic, any thread */
 	uint64_t counts __attribute__((aligned(POOL_LINE)));
@@ -183,6 +187,9 @@ static inline bool pool_pending(const struct hascall *h)
 
 /* Give a result back and tell whoever waits, by the thread that claimed the entry. */
 void pool_finish(struct hascall *h, uint32_t entry, int64_t result);
+
+/* A result can be reaped: do what `attention`, read after that was made visible, asks for. */
+void pool_tell(struct hascall *h, uint32_t attention);
 
 /* Start the first worker and the watcher. 0, -EAGAIN, -ENOMEM. */
 MUST_USE int pool_start(struct hascall *h);

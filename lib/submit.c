@@ -8,6 +8,40 @@
 
 #include <sched.h>
 
+/*
+ * Calls posted with HASCALL_MORE get their hints together: one write a word, to a line
+ * that the workers read all the time. If nobody kicks for so long, they get them anyway.
+ */
+#define UNMARKED_MAX 8u
+
+static void mark_all(struct hascall *h)
+{
+	for (uint32_t word = 0; word < h->done_words; word++) {
+		uint64_t bits = h->unmarked[word];
+
+		if (bits == 0)
+			continue;
+		h->unmarked[word] = 0;
+		__atomic_fetch_or(&h->hint[word / AREA_HINT_WORDS].posted[word % AREA_HINT_WORDS],
+				  bits, __ATOMIC_RELEASE);
+	}
+	h->unmarked_count = 0;
+}
+
+/* The entry was posted: let it be found, at once or at the next kick. */
+static void mark(struct hascall *h, uint32_t entry, uint32_t flags)
+{
+	if (!(flags & HASCALL_MORE)) {
+		area_mark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
+		return;
+	}
+	h->unmarked[entry / 64] |= UINT64_C(1) << (entry % 64);
+	if (++h->unmarked_count < UNMARKED_MAX)
+		return;
+	mark_all(h);
+	h->kick_due = true;
+}
+
 void hascall_kick(struct hascall *h)
 {
 	uint32_t cpu = (uint32_t)sched_getcpu();
@@ -15,19 +49,13 @@ void hascall_kick(struct hascall *h)
 	h->kick_due = false;
 	if (!alive(h))
 		return;
+	if (h->unmarked_count > 0)
+		mark_all(h);
 	if (__atomic_load_n(&h->caller_cpu, __ATOMIC_RELAXED) != cpu)
 		__atomic_store_n(&h->caller_cpu, cpu, __ATOMIC_RELAXED);
 	area_fence();
 	if (pool_pending(h))
 		pool_look(h, POOL_CALLER);
-}
-
-static void kick(struct hascall *h, uint32_t flags)
-{
-	if (flags & HASCALL_MORE)
-		h->kick_due = true;
-	else
-		hascall_kick(h);
 }
 
 /* The entry of the i-th call that is posted next. */
@@ -67,10 +95,11 @@ int hascall_post(struct hascall *h, uint32_t num, const uint64_t arg[6], uint64_
 	h->call[entry].group = 0;
 	h->call[entry].flags = 0;
 	ticket = use_entry(h, entry);
-	area_mark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
+	mark(h, entry, flags);
 	if (ret_ticket)
 		*ret_ticket = ticket;
-	kick(h, flags);
+	if (!(flags & HASCALL_MORE))
+		hascall_kick(h);
 	return 0;
 }
 
@@ -208,7 +237,8 @@ static void set_deadlines(struct hascall *h, const struct hascall_call *calls, u
 }
 
 /* Post all of them into entries that are free. 0 or -EPROTO: then some are posted. */
-static int post_all(struct hascall *h, const struct hascall_call *calls, uint32_t count)
+static int post_all(struct hascall *h, const struct hascall_call *calls, uint32_t count,
+		    uint32_t flags)
 {
 	bool timed = false;
 
@@ -222,7 +252,7 @@ static int post_all(struct hascall *h, const struct hascall_call *calls, uint32_
 			return r;
 		for (; length > 0; length--)
 			timed |= calls[i++].timeout_ns != 0;
-		area_mark_posted(hint_of(h, first), first % AREA_HINT_ENTRIES);
+		mark(h, first, flags);
 	}
 	if (timed)
 		set_deadlines(h, calls, count);
@@ -244,7 +274,7 @@ int hascall_submit(struct hascall *h, const struct hascall_call *calls, uint32_t
 		kick_if_due(h);
 		return -EAGAIN;
 	}
-	r = post_all(h, calls, count);
+	r = post_all(h, calls, count, flags);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < count; i++) {
@@ -254,6 +284,7 @@ int hascall_submit(struct hascall *h, const struct hascall_call *calls, uint32_t
 			ret_tickets[i] = ticket;
 	}
 	h->free_count -= count;
-	kick(h, flags);
+	if (!(flags & HASCALL_MORE))
+		hascall_kick(h);
 	return 0;
 }

@@ -7,6 +7,8 @@
 #include "lib/futex.h"
 #include "lib/handle.h"
 
+#define HELD_LOOK_NS 100000000 /* who waits for a held call looks so often whether it is lost */
+
 static int64_t deadline_of(int64_t timeout_ns)
 {
 	int64_t now;
@@ -28,8 +30,12 @@ static int64_t time_left(int64_t deadline)
 	return left > 0 ? left : 0;
 }
 
-/* Execute the call of an entry here if nobody has begun it. 0, -EAGAIN, -EPROTO. */
-static int help_alone(struct hascall *h, uint32_t entry, int64_t *ret_result)
+/*
+ * Execute the call of an entry here if nobody has begun it. 0, -EAGAIN, -EPROTO.
+ * Inline up to the function that the application calls: see do_syscall.h.
+ */
+static inline __attribute__((always_inline)) int help_alone(struct hascall *h, uint32_t entry,
+							    int64_t *ret_result)
 {
 	const struct syscall_info *e = &h->entry[entry];
 	struct slot_call call;
@@ -46,8 +52,25 @@ static int help_alone(struct hascall *h, uint32_t entry, int64_t *ret_result)
 	return 0;
 }
 
+/*
+ * This thread has executed a call that it claimed. Nobody but itself takes notice of the
+ * result, unless somebody wants to be told.
+ */
+static inline void finish_here(struct hascall *h, uint32_t entry, int64_t result)
+{
+	uint32_t attention;
+	bool must_wake; /* it is this thread who would sleep */
+
+	if (slot_complete(&h->entry[entry], result, 0, &must_wake) < 0)
+		damaged(h);
+	h->own_done[entry / 64] |= UINT64_C(1) << (entry % 64);
+	attention = __atomic_load_n(&h->attention, __ATOMIC_RELAXED);
+	if (attention || h->options.notify)
+		pool_tell(h, attention);
+}
+
 /* A call this thread has claimed, and the rest of its chain. */
-static void execute(struct hascall *h, uint32_t entry, struct slot_call *call)
+static inline void execute(struct hascall *h, uint32_t entry, struct slot_call *call)
 {
 	struct chain chain;
 	int r;
@@ -60,7 +83,7 @@ static void execute(struct hascall *h, uint32_t entry, struct slot_call *call)
 		result = cut < 0 ? cut : chain_prepare(&chain, call);
 		if (result == 0)
 			result = do_syscall(call);
-		pool_finish(h, entry, result);
+		finish_here(h, entry, result);
 		if (!call->linked)
 			return;
 		chain_note(&chain, call, result);
@@ -80,8 +103,8 @@ static int help_entry(struct hascall *h, uint32_t entry)
 
 	if (r < 0)
 		return r == -EAGAIN ? r : damaged(h);
-	area_unmark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
-	kick_if_due(h);
+	unmark(h, entry);
+	kick_if_due(h); /* the others need a worker while this thread is busy */
 	execute(h, entry, &call);
 	return 0;
 }
@@ -111,26 +134,36 @@ static bool fit_to_help(const struct hascall *h, uint32_t entry)
 }
 
 /*
- * Execute one call that nobody has begun. Workers go upwards through the entries, so
- * this goes downwards, and meets them late. False: there is none.
+ * Execute one of these calls of a word. Workers go upwards through the entries, so this
+ * goes downwards, and meets them late. False: none is left, or fit.
  */
+static bool help_word(struct hascall *h, uint32_t word, uint64_t bits)
+{
+	while (bits) {
+		uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
+		uint32_t entry = word * 64 + bit;
+
+		bits &= ~(UINT64_C(1) << bit);
+		if (entry < h->entry_count && fit_to_help(h, entry) && help_entry(h, entry) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Execute one call that nobody has begun, best one no worker knows of. False: there is none. */
 static bool help_any(struct hascall *h)
 {
-	for (uint32_t block = h->hint_count; block-- > 0;)
-		for (uint32_t word = AREA_HINT_WORDS; word-- > 0;) {
-			uint64_t bits = __atomic_load_n(&h->hint[block].posted[word],
-							__ATOMIC_RELAXED);
+	if (h->unmarked_count > 0)
+		for (uint32_t word = h->done_words; word-- > 0;)
+			if (help_word(h, word, h->unmarked[word]))
+				return true;
+	for (uint32_t word = h->done_words; word-- > 0;) {
+		const uint64_t *posted = h->hint[word / AREA_HINT_WORDS].posted;
 
-			while (bits) {
-				uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
-				uint32_t entry = block * AREA_HINT_ENTRIES + word * 64 + bit;
-
-				bits &= ~(UINT64_C(1) << bit);
-				if (entry < h->entry_count && fit_to_help(h, entry) &&
-				    help_entry(h, entry) == 0)
-					return true;
-			}
-		}
+		if (help_word(h, word,
+			      __atomic_load_n(&posted[word % AREA_HINT_WORDS], __ATOMIC_RELAXED)))
+			return true;
+	}
 	return false;
 }
 
@@ -157,15 +190,14 @@ static uint32_t first_unbegun(const struct hascall *h, uint32_t entry)
 	return h->call[first].flags & POOL_CALL_CHAIN_TIMED ? POOL_NO_ENTRY : first;
 }
 
-/* A wait for one call executes that call, or the chain it is in. 0, -EAGAIN, -EPROTO. */
-static int help_one(struct hascall *h, uint32_t entry, int64_t *ret_result)
+/* A wait for one call of a chain executes the chain. 0, -EAGAIN, -EPROTO. */
+static int help_chain(struct hascall *h, uint32_t entry, int64_t *ret_result)
 {
-	uint16_t flags = h->call[entry].flags;
 	uint32_t first;
 	int r;
 
-	if (!(flags & POOL_CALL_CHAINED))
-		return flags & POOL_CALL_TIMED ? -EAGAIN : help_alone(h, entry, ret_result);
+	if (!(h->call[entry].flags & POOL_CALL_CHAINED))
+		return -EAGAIN;
 	first = first_unbegun(h, entry);
 	if (first == POOL_NO_ENTRY)
 		return -EAGAIN;
@@ -210,8 +242,12 @@ static int entry_sleep(struct hascall *h, uint32_t entry, int64_t deadline)
 		return -ETIMEDOUT;
 	if (broken(h) && (slot_word(&h->entry[entry]) & SYSCALL_HELD))
 		return -EPROTO; /* nobody leads to it any more */
-	if (slot_wait_begin(&h->entry[entry], &word) == 0)
-		futex_wait(&h->entry[entry].state, word, left);
+	if (slot_wait_begin(&h->entry[entry], &word) < 0)
+		return 0;
+	/* If its chain breaks, nobody is left who knows of it and could wake us. */
+	if ((word & SYSCALL_HELD) && (left == FOREVER || left > HELD_LOOK_NS))
+		left = HELD_LOOK_NS;
+	futex_wait(&h->entry[entry].state, word, left);
 	return 0;
 }
 
@@ -228,9 +264,15 @@ int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_
 		return -ESHUTDOWN;
 	if (flags & ~HASCALL_HELP)
 		return -EINVAL;
+	if ((flags & HASCALL_HELP) &&
+	    !(h->call[entry].flags & (POOL_CALL_CHAINED | POOL_CALL_TIMED))) {
+		r = help_alone(h, (uint32_t)entry, ret_result);
+		if (r != -EAGAIN)
+			return r;
+	}
 	r = take(h, (uint32_t)entry, ret_result);
 	if (r == -EAGAIN && (flags & HASCALL_HELP))
-		r = help_one(h, (uint32_t)entry, ret_result);
+		r = help_chain(h, (uint32_t)entry, ret_result);
 	if (r != -EAGAIN)
 		return r;
 	kick_if_due(h);
@@ -244,24 +286,38 @@ int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_
 	return r;
 }
 
-/* Is there something to reap? Its bits are put back. */
+/* Is one of these calls of a word completed and not yet delivered? */
+static bool any_of(const struct hascall *h, uint32_t word, uint64_t bits)
+{
+	for (; bits; bits &= bits - 1)
+		if (completed(h, word * 64 + (uint32_t)__builtin_ctzll(bits)))
+			return true;
+	return false;
+}
+
+/*
+ * Is there something to reap? Bits of results that hascall_wait() took are cleared on
+ * the way, with a second look, as one of them may have come anew in between.
+ */
 static bool any_completed(struct hascall *h)
 {
-	bool any = false;
-
 	for (uint32_t word = 0; word < h->done_words; word++) {
-		uint64_t bits = done_take(h, word);
-		uint64_t keep = 0;
+		uint64_t bits;
 
-		for (; bits; bits &= bits - 1)
-			if (completed(h, word * 64 + (uint32_t)__builtin_ctzll(bits)))
-				keep |= bits & -bits;
-		if (keep) {
-			__atomic_fetch_or(&h->done[word], keep, __ATOMIC_SEQ_CST);
-			any = true;
+		if (h->own_done[word])
+			return true;
+		bits = __atomic_load_n(&h->done[word], __ATOMIC_SEQ_CST);
+		if (bits == 0)
+			continue;
+		if (any_of(h, word, bits))
+			return true;
+		__atomic_fetch_and(&h->done[word], ~bits, __ATOMIC_SEQ_CST);
+		if (any_of(h, word, bits)) {
+			__atomic_fetch_or(&h->done[word], bits, __ATOMIC_SEQ_CST);
+			return true;
 		}
 	}
-	return any;
+	return false;
 }
 
 /* Sleep until any_rings moves or something is there: 0 or -ETIMEDOUT. */
@@ -347,6 +403,8 @@ int hascall_wait_all(struct hascall *h, uint32_t group, int64_t timeout_ns, uint
 				if (r < 0)
 					return r;
 			}
+			/* Its done bit may be on its way: a reap after this must find it. */
+			h->own_done[word] |= UINT64_C(1) << bit;
 		}
 	return 0;
 }

@@ -98,8 +98,8 @@ void hascall_close(struct hascall *h);
 
 enum hascall_post_flags {
 	/*
-	 * More follows: wake nobody yet. hascall_kick(), a post without it, or any
-	 * wait does. A worker that is awake may begin the call all the same.
+	 * More follows: wake nobody yet. hascall_kick(), a post without it, hascall_reap()
+	 * or any wait does. A worker that is awake may begin the call all the same.
 	 */
 	HASCALL_MORE = 1u << 0,
 };
