@@ -261,7 +261,10 @@ static int idle(struct hascall_executor *x)
 	u32 seen;
 	int r = 0;
 
-	x->gives_way = false;
+	WRITE_ONCE(x->gives_way, false);
+	/* A fault may have taken it. Who sleeps here without one would use up a ring for nothing. */
+	if (!READ_ONCE(x->has_place))
+		goto out;
 	if (!area->rings) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		schedule_hrtimeout(&late, HRTIMER_MODE_REL);
@@ -281,7 +284,7 @@ static int idle(struct hascall_executor *x)
 	if (arch_futex_atomic_op_inuser(FUTEX_OP_ADD, -1, &unused, area->sleepers))
 		r = -EFAULT;
 out:
-	x->gives_way = true;
+	WRITE_ONCE(x->gives_way, true);
 	return r;
 }
 
@@ -360,6 +363,9 @@ long hascall_exec(struct hascall_area *area, struct async_syscall_executor __use
 	r = serve(&x);
 	place_end(&x);
 	frame_restore(&x.saved, current_pt_regs());
+	/* A ring may have woken this thread, which did not look: pass it on. */
+	if (area->running > 1 && area->rings && r != -ESHUTDOWN && r != -ERESTARTNOINTR)
+		front_futex(area->rings, FUTEX_WAKE, 1);
 	/* Calls that were cut short begin again by way of the signal code: see that it is taken. */
 	if (is_interrupted(r) && !signal_pending(current))
 		set_thread_flag(TIF_NOTIFY_SIGNAL);

@@ -125,7 +125,7 @@ int place_wait(struct hascall_executor *x)
 	DEFINE_WAIT(wait);
 	int r = 0;
 
-	x->gives_way = false;
+	WRITE_ONCE(x->gives_way, false);
 	atomic_inc(&area->parked);
 	for (;;) {
 		park(area, &wait);
@@ -139,7 +139,7 @@ int place_wait(struct hascall_executor *x)
 	finish_wait(&area->parking, &wait);
 	if (counted)
 		atomic_dec(&area->parked);
-	x->gives_way = true;
+	WRITE_ONCE(x->gives_way, true);
 	/* It may have been this one that was woken for a place. */
 	if (r && atomic_read(&area->places) > 0)
 		wake_up(&area->parking);
