@@ -124,6 +124,171 @@ static void end_lets_a_running_call_complete(void)
 	close(fds[1]);
 }
 
+/* Executors for an area until they are ended by its last entry. */
+static int begin(struct syscall_info *array, uint32_t count, struct executor *x, unsigned int n)
+{
+	int area = async_syscall_init(array, count, 0);
+
+	CHECK(area >= 0);
+	start(x, n, area);
+	return area;
+}
+
+static void finish(struct syscall_info *array, uint32_t count, struct executor *x, unsigned int n)
+{
+	CHECK_INT(slot_end(&array[count - 1]), 0);
+	join(x, n, 0);
+	CHECK_INT(async_syscall_exit(x[0].area), 0);
+}
+
+static void until_completed(const struct syscall_info *e)
+{
+	while (slot_state(e) != SYSCALL_COMPLETED)
+		usleep(100);
+}
+
+#define LINKS 24u
+
+/* dup -> write to it -> close it, with a failure between, by entries in no order. */
+static void chain_of_the_callers_own_entries(void)
+{
+	static struct syscall_info array[ENTRIES];
+	const uint64_t none[6] = { 0 };
+	const uint64_t bad[6] = { UINT32_MAX };
+	struct executor x[EXECUTORS];
+	unsigned int rounds = test_sanitized ? 100 : 300;
+	uint64_t arg[6] = { 0 };
+	char byte;
+	int fds[2];
+
+	CHECK_INT(pipe(fds), 0);
+	begin(array, ENTRIES, x, EXECUTORS);
+	for (unsigned int i = 0; i < rounds; i++) {
+		/* 5 -> 2 -> 6 -> 0 -> 1; the last is held without a link word. */
+		CHECK_INT(slot_post_as(&array[1], SYS_getpid, none, SYSCALL_HASCALL | SYSCALL_HELD,
+				       0),
+			  0);
+		CHECK_INT(slot_post_held(&array[0], SYS_close, none,
+					 SYSCALL_LINK_NEXT(1) | SYSCALL_LINK_ALWAYS |
+						 SYSCALL_LINK_FROM(0, 3)),
+			  0);
+		CHECK_INT(slot_post_held(&array[6], SYS_close, bad, SYSCALL_LINK_NEXT(0)), 0);
+		arg[1] = (uintptr_t) "x";
+		arg[2] = 1;
+		CHECK_INT(slot_post_held(&array[2], SYS_write, arg,
+					 SYSCALL_LINK_NEXT(6) | SYSCALL_LINK_FROM(0, 1)),
+			  0);
+		CHECK_INT(slot_post_first(&array[5], SYS_dup, (uint64_t[6]){ (uint64_t)fds[1] },
+					  SYSCALL_LINK_NEXT(2)),
+			  0);
+		CHECK_INT(take(&array[1]), -ECANCELED);
+		CHECK_INT(take(&array[0]), 0);
+		CHECK_INT(take(&array[6]), -EBADF);
+		CHECK_INT(take(&array[2]), 1);
+		CHECK(take(&array[5]) > fds[1]);
+		CHECK_INT(read(fds[0], &byte, 1), 1);
+	}
+	finish(array, ENTRIES, x, EXECUTORS);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void held_entry_is_begun_by_nobody(void)
+{
+	static struct syscall_info array[ENTRIES];
+	const uint64_t none[6] = { 0 };
+	struct executor x[1];
+
+	CHECK_INT(slot_post_held(&array[0], SYS_getpid, none, 0), 0);
+	begin(array, ENTRIES, x, 1);
+	for (unsigned int i = 0; i < 20; i++) {
+		CHECK_INT(slot_post(&array[1], SYS_getpid, none), 0);
+		CHECK_INT(take(&array[1]), getpid());
+	}
+	CHECK_INT(slot_state(&array[0]), SYSCALL_HASCALL);
+	CHECK_INT(slot_recall(&array[0]), 0);
+	finish(array, ENTRIES, x, 1);
+}
+
+static void link_that_leads_nowhere_ends_its_chain(void)
+{
+	static struct syscall_info array[ENTRIES];
+	const uint64_t none[6] = { 0 };
+	const uint64_t links[] = {
+		SYSCALL_LINK_NEXT(0),	    /* to itself */
+		SYSCALL_LINK_NEXT(ENTRIES), /* out of the array */
+		UINT16_MAX,
+		SYSCALL_LINK_NEXT(3),			/* to an entry without a call */
+		SYSCALL_LINK_NEXT(4),			/* to one that is completed */
+		UINT64_MAX & ~UINT64_C(0xffffff000000), /* all that has no meaning */
+	};
+	struct executor x[1];
+
+	begin(array, ENTRIES, x, 1);
+	CHECK_INT(slot_post(&array[4], SYS_getpid, none), 0);
+	until_completed(&array[4]);
+	for (size_t i = 0; i < ARRAY_COUNT(links); i++) {
+		CHECK_INT(slot_post_first(&array[0], SYS_getpid, none, links[i]), 0);
+		CHECK_INT(take(&array[0]), getpid());
+	}
+	/* A result of a call before the chain. */
+	CHECK_INT(slot_post_first(&array[0], SYS_getpid, none, SYSCALL_LINK_FROM(2, 1)), 0);
+	CHECK_INT(take(&array[0]), -ECANCELED);
+	CHECK_INT(take(&array[4]), getpid());
+	finish(array, ENTRIES, x, 1);
+}
+
+/* Nobody goes round for ever: what is beyond the limit stays with the caller. */
+static void chain_ends_at_its_limit(void)
+{
+	static struct syscall_info array[LINKS];
+	const uint64_t none[6] = { 0 };
+	struct executor x[1];
+
+	begin(array, LINKS, x, 1);
+	for (uint32_t i = LINKS - 2; i > 0; i--)
+		CHECK_INT(slot_post_held(&array[i], SYS_getpid, none, SYSCALL_LINK_NEXT(i + 1)), 0);
+	CHECK_INT(slot_post_first(&array[0], SYS_getpid, none, SYSCALL_LINK_NEXT(1)), 0);
+	for (uint32_t i = 0; i < SYSCALL_CHAIN_MAX; i++)
+		CHECK_INT(take(&array[i]), getpid());
+	CHECK_INT(slot_post(&array[0], SYS_getpid, none), 0); /* the executor is past it */
+	CHECK_INT(take(&array[0]), getpid());
+	for (uint32_t i = SYSCALL_CHAIN_MAX; i < LINKS - 1; i++) {
+		CHECK_INT(slot_state(&array[i]), SYSCALL_HASCALL);
+		CHECK_INT(slot_recall(&array[i]), 0);
+	}
+	finish(array, LINKS, x, 1);
+}
+
+static void chain_goes_to_its_end_though_others_meet_end(void)
+{
+	static struct syscall_info array[4];
+	const uint64_t none[6] = { 0 };
+	struct executor x[2];
+	char byte;
+	int fds[2];
+
+	CHECK_INT(pipe(fds), 0);
+	CHECK_INT(slot_post_held(&array[2], SYS_getpid, none, SYSCALL_LINK_NEXT(3)), 0);
+	CHECK_INT(slot_post_held(&array[1], SYS_getpid, none, SYSCALL_LINK_NEXT(2)), 0);
+	CHECK_INT(slot_post_first(&array[0], SYS_read,
+				  (uint64_t[6]){ (uint64_t)fds[0], (uintptr_t)&byte, 1 },
+				  SYSCALL_LINK_NEXT(1)),
+		  0);
+	begin(array, 4, x, 2);
+	while (slot_state(&array[0]) == SYSCALL_HASCALL)
+		usleep(100);
+	CHECK_INT(slot_end(&array[3]), 0); /* where the chain leads, too */
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	CHECK_INT(take(&array[0]), 1);
+	CHECK_INT(take(&array[1]), getpid());
+	CHECK_INT(take(&array[2]), getpid());
+	join(x, 2, 0);
+	CHECK_INT(async_syscall_exit(x[0].area), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void impossible_state_ends_the_executor(void)
 {
 	static struct syscall_info array[2];
@@ -143,6 +308,7 @@ static void wrong_arrays_and_numbers_are_refused(void)
 
 	CHECK_INT(async_syscall_init(NULL, 1, 0), -EINVAL);
 	CHECK_INT(async_syscall_init(array, 0, 0), -EINVAL);
+	CHECK_INT(async_syscall_init(array, ASYNC_SYSCALL_ENTRIES_MAX + 1, 0), -EINVAL);
 	CHECK_INT(async_syscall_init(array, 2, 1u << 31), -EINVAL);
 	CHECK_INT(async_syscall_init((void *)((char *)array + 8), 1, 0), -EINVAL);
 	CHECK_INT(async_syscall_exec(-1), -EBADF);
@@ -165,8 +331,16 @@ static void areas_are_limited_and_numbers_used_again(void)
 }
 
 static const struct test tests[] = {
-	TEST(posts_with_a_ring_are_served),	    TEST(posts_without_a_ring_are_served_by_timer),
-	TEST(end_lets_a_running_call_complete),	    TEST(impossible_state_ends_the_executor),
-	TEST(wrong_arrays_and_numbers_are_refused), TEST(areas_are_limited_and_numbers_used_again),
+	TEST(chain_of_the_callers_own_entries),
+	TEST(held_entry_is_begun_by_nobody),
+	TEST(link_that_leads_nowhere_ends_its_chain),
+	TEST(chain_ends_at_its_limit),
+	TEST(chain_goes_to_its_end_though_others_meet_end),
+	TEST(posts_with_a_ring_are_served),
+	TEST(posts_without_a_ring_are_served_by_timer),
+	TEST(end_lets_a_running_call_complete),
+	TEST(impossible_state_ends_the_executor),
+	TEST(wrong_arrays_and_numbers_are_refused),
+	TEST(areas_are_limited_and_numbers_used_again),
 };
 TEST_MAIN(tests)

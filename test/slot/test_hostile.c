@@ -49,7 +49,7 @@ static uint32_t nasty_word(uint64_t random)
 	case 0:
 		return (uint32_t)(random >> 8);
 	case 1:
-		return (uint32_t)(random >> 8) % (SYSCALL_END + 2) | SYSCALL_WAITED;
+		return (uint32_t)(random >> 8) % (SYSCALL_END + 2) | ((random >> 4 & 7) << 8);
 	default:
 		return (uint32_t)(random >> 8) % (SYSCALL_END + 1);
 	}
@@ -117,7 +117,14 @@ static void all_moves(struct syscall_info *e, struct tally *t)
 	count(t, r);
 	if (r == 0)
 		count(t, slot_complete(e, 1, 0, &must_wake));
+	r = slot_claim_held(e, &call);
+	count(t, r);
+	if (r == 0)
+		count(t, slot_complete(e, 1, 0, &must_wake));
+	count(t, slot_unhold(e));
 	count(t, slot_take(e, &ret, &word));
+	count(t, slot_post_held(e, 1, args, UINT64_MAX));
+	count(t, slot_recall(e));
 	count(t, slot_post(e, 1, args));
 	r = slot_wait_begin(e, &word);
 	count(t, r);

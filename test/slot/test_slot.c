@@ -33,7 +33,7 @@ static void call_and_result_go_round(void)
 	}
 }
 
-enum move { POST, CLAIM, COMPLETE, TAKE, RECALL, WAIT_BEGIN, END, MOVES };
+enum move { POST, CLAIM, COMPLETE, TAKE, RECALL, WAIT_BEGIN, END, CLAIM_HELD, UNHOLD, MOVES };
 
 static int try_move(enum move m, struct syscall_info *e)
 {
@@ -57,6 +57,10 @@ static int try_move(enum move m, struct syscall_info *e)
 		return slot_wait_begin(e, &word);
 	case END:
 		return slot_end(e);
+	case CLAIM_HELD:
+		return slot_claim_held(e, &call);
+	case UNHOLD:
+		return slot_unhold(e);
 	case MOVES:
 		break;
 	}
@@ -74,6 +78,8 @@ static void every_move_in_every_state_has_its_answer(void)
 		[RECALL] = { -EPROTO, 0, -EAGAIN, -EAGAIN, -EPROTO },
 		[WAIT_BEGIN] = { -EPROTO, 0, 0, -EAGAIN, -EPROTO },
 		[END] = { 0, -EAGAIN, -EAGAIN, -EAGAIN, 0 },
+		[CLAIM_HELD] = { -EAGAIN, -EAGAIN, -EAGAIN, -EAGAIN, -ESHUTDOWN },
+		[UNHOLD] = { -EAGAIN, -EAGAIN, -EAGAIN, -EAGAIN, -EAGAIN },
 	};
 
 	for (int m = 0; m < MOVES; m++)
@@ -87,10 +93,11 @@ static void every_move_in_every_state_has_its_answer(void)
 static void a_refused_move_leaves_the_entry_alone(void)
 {
 	/* complete is the exception: it has overwritten the word before it can tell */
-	static const enum move moves[] = { POST, CLAIM, TAKE, RECALL, WAIT_BEGIN, END };
+	static const enum move moves[] = { POST,       CLAIM, TAKE,	  RECALL,
+					   WAIT_BEGIN, END,   CLAIM_HELD, UNHOLD };
 
 	for (size_t m = 0; m < ARRAY_COUNT(moves); m++)
-		for (uint32_t word = 0; word < 0x400; word++) {
+		for (uint32_t word = 0; word < 0x1000; word++) {
 			struct syscall_info e = { .state = word, .num = 5, .ret = 6, .arg = { 7 } };
 
 			if (try_move(moves[m], &e) == 0)
@@ -190,7 +197,105 @@ static void end_stays_for_every_executor(void)
 	CHECK_INT(slot_state(&e), SYSCALL_END);
 }
 
+static void held_call_is_claimed_only_by_its_link(void)
+{
+	struct syscall_info e = { 0 };
+	struct slot_call call = { 0 };
+	bool must_wake = true;
+	uint32_t flags;
+	int64_t ret = 0;
+
+	CHECK_INT(slot_post_held(&e, 7, args, 0x1234), 0);
+	CHECK_INT(slot_state(&e), SYSCALL_HASCALL);
+	CHECK_INT(slot_claim(&e, &call), -EAGAIN);
+	CHECK_INT(slot_end(&e), -EAGAIN);
+	CHECK_INT(slot_post(&e, 7, args), -EAGAIN);
+	CHECK_INT(slot_claim_held(&e, &call), 0);
+	CHECK_INT(e.state, SYSCALL_EXECUTING | SYSCALL_LINKED);
+	CHECK(call.linked);
+	CHECK_INT(call.link, 0x1234);
+	CHECK_INT(call.num, 7);
+	CHECK_INT(call.arg[5], 16);
+	CHECK_INT(slot_claim_held(&e, &call), -EAGAIN);
+	CHECK_INT(slot_complete(&e, 9, 0, &must_wake), 0);
+	CHECK(!must_wake);
+	CHECK_INT(e.state, SYSCALL_COMPLETED);
+	CHECK_INT(slot_take(&e, &ret, &flags), 0);
+	CHECK_INT(ret, 9);
+}
+
+static void first_of_a_chain_is_claimed_as_any_call_and_has_its_link(void)
+{
+	struct syscall_info e = { 0 };
+	struct slot_call call = { 0 };
+
+	CHECK_INT(slot_post_first(&e, 7, args, SYSCALL_LINK_NEXT(3)), 0);
+	CHECK_INT(slot_claim_held(&e, &call), -EAGAIN);
+	CHECK_INT(slot_claim(&e, &call), 0);
+	CHECK(call.linked);
+	CHECK_INT(call.link, SYSCALL_LINK_NEXT(3));
+}
+
+/* What is in ret of a plain call is not a link word, whatever was left there. */
+static void plain_call_has_no_link(void)
+{
+	struct syscall_info e = { .ret = 77 };
+	struct slot_call call = { .linked = true, .link = 5 };
+
+	CHECK_INT(slot_post(&e, 7, args), 0);
+	CHECK_INT(slot_claim(&e, &call), 0);
+	CHECK(!call.linked);
+	CHECK_INT(call.link, 0);
+}
+
+static void linked_and_held_entries_can_be_recalled_and_waited_for(void)
+{
+	struct syscall_info e = { 0 };
+	struct slot_call call = { 0 };
+	bool must_wake = false;
+	uint32_t word = 0;
+
+	CHECK_INT(slot_post_first(&e, 7, args, 1), 0);
+	CHECK_INT(slot_recall(&e), 0);
+	CHECK_INT(slot_post_held(&e, 7, args, 1), 0);
+	CHECK_INT(slot_recall(&e), 0);
+	CHECK_INT(e.state, SYSCALL_NONE);
+	CHECK_INT(slot_post_held(&e, 7, args, 1), 0);
+	CHECK_INT(slot_wait_begin(&e, &word), 0);
+	CHECK_INT(word, SYSCALL_HASCALL | SYSCALL_LINKED | SYSCALL_HELD | SYSCALL_WAITED);
+	CHECK_INT(slot_claim(&e, &call), -EAGAIN);
+	CHECK_INT(slot_claim_held(&e, &call), 0);
+	CHECK_INT(e.state, SYSCALL_EXECUTING | SYSCALL_LINKED | SYSCALL_WAITED);
+	CHECK_INT(slot_complete(&e, 0, 0, &must_wake), 0);
+	CHECK(must_wake);
+}
+
+static void unheld_call_is_claimed_as_any_call(void)
+{
+	struct syscall_info e = { 0 };
+	struct slot_call call = { 0 };
+	uint32_t word;
+
+	CHECK_INT(slot_unhold(&e), -EAGAIN);
+	CHECK_INT(slot_post(&e, 7, args), 0);
+	CHECK_INT(slot_unhold(&e), -EAGAIN);
+	CHECK_INT(slot_recall(&e), 0);
+	CHECK_INT(slot_post_held(&e, 7, args, 1), 0);
+	CHECK_INT(slot_wait_begin(&e, &word), 0);
+	CHECK_INT(slot_unhold(&e), 0);
+	CHECK_INT(e.state, SYSCALL_HASCALL | SYSCALL_LINKED | SYSCALL_WAITED);
+	CHECK_INT(slot_claim(&e, &call), 0);
+	CHECK_INT(call.link, 1);
+	e.state = 0xbad;
+	CHECK_INT(slot_unhold(&e), -EPROTO);
+}
+
 static const struct test tests[] = {
+	TEST(held_call_is_claimed_only_by_its_link),
+	TEST(first_of_a_chain_is_claimed_as_any_call_and_has_its_link),
+	TEST(plain_call_has_no_link),
+	TEST(linked_and_held_entries_can_be_recalled_and_waited_for),
+	TEST(unheld_call_is_claimed_as_any_call),
 	TEST(call_and_result_go_round),
 	TEST(every_move_in_every_state_has_its_answer),
 	TEST(a_refused_move_leaves_the_entry_alone),
