@@ -103,6 +103,7 @@ static bool turn(struct server *s)
 			client_event(tag, events[i].events);
 	}
 	clients_bury(s);
+	hascall_kick(s->h); /* once for all that this round has posted */
 	if (s->clients < s->clients_max)
 		set_accepting(s, true);
 	return go_on;

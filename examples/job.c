@@ -20,7 +20,7 @@ void job_start(struct hascall *h, struct job *job, struct hascall_call *calls, u
 		calls[i].user_data = (uintptr_t)job | i;
 	job->next = next;
 	job->missing = count;
-	/* Nobody need be woken for each step: the wait in job_run() does it for all. */
+	/* Not a wake-up for each step: job_run(), or hascall_kick(), does it for all. */
 	r = hascall_submit(h, calls, count, HASCALL_MORE, NULL);
 	if (r < 0)
 		errx(1, "hascall_submit: %s", strerror(-r));

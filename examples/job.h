@@ -45,7 +45,10 @@ struct job {
 /* The object of which a job is the first or any other member. */
 #define CONTAINER_OF(job, type, member) ((type *)(void *)((char *)(job)-offsetof(type, member)))
 
-/* Post calls; next(job) is called when all of them are completed. */
+/*
+ * Post calls; next(job) is called when all of them are completed. Workers are woken by
+ * job_run(); who waits otherwise, in epoll_wait() say, calls hascall_kick() before that.
+ */
 void job_start(struct hascall *h, struct job *job, struct hascall_call *calls, uint32_t count,
 	       job_step *next);
 

@@ -213,6 +213,7 @@ static void folder_read_more(struct walk_folder *f)
 
 void walk_skip(struct walk_folder *f)
 {
+	f->walk->entering--;
 	f->walk->folder_jobs--;
 	folder_is_read(f);
 }
@@ -232,6 +233,7 @@ static void folder_is_open(struct job *job)
 		folder_failed(f, (int)-job->result[0]);
 		return;
 	}
+	f->walk->entering--;
 	folder_opened(&f->walk->folders, &f->folder, (int)job->result[0]);
 	folder_filled(f, &job->result[1]);
 }
@@ -264,6 +266,7 @@ static void folder_enter(struct walk_folder *f)
 
 	w->waiting_count--;
 	w->folder_jobs++;
+	w->entering++;
 	w->reading++;
 	f->folder.pins++; /* until all its names are done */
 	w->program->enter(f);
@@ -308,8 +311,8 @@ static void take_name(struct walk *w)
 
 static bool may_enter(struct walk *w)
 {
-	/* Its own, those of its parent if they must be opened again, and one on the way. */
-	unsigned int descriptors = 2 * w->program->descriptors + 1;
+	/* Its own and others' that will be; its parent's, opened again, with one on the way. */
+	unsigned int descriptors = (w->entering + 2) * w->program->descriptors + 1;
 
 	if (!w->waiting || w->reading >= WALK_FOLDERS)
 		return false;

@@ -85,7 +85,8 @@ struct walk {
 	struct walk_folder *leaving; /* to be left */
 	unsigned int waiting_count;
 	unsigned int folder_jobs;  /* steps of folders that run */
-	unsigned int reading;	   /* folders between enter and the end of their names */
+	unsigned int entering;	   /* folders between enter and the end of their first chain */
+	unsigned int reading;	   /* and between enter and the end of their names */
 	unsigned int live_entries; /* begun and not done */
 	unsigned int live_folders; /* and not left */
 };
