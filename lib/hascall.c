@@ -2,6 +2,7 @@
 #include "hascall/hascall.h"
 
 #include "lib/cut.h"
+#include "lib/do_syscall.h"
 #include "lib/futex.h"
 #include "lib/handle.h"
 #include "lib/pool.h"
@@ -15,6 +16,7 @@
 #define ENTRIES_DEFAULT 64u
 #define WORKERS_DEFAULT 64u
 #define IDLE_MS_DEFAULT 5000u
+#define OUTLAST_LOOK_NS 100000000
 
 /* A processor count of 1 if the kernel does not tell. */
 static uint32_t processors(void)
@@ -203,9 +205,14 @@ int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx)
 	if (!(h->options.flags & HASCALL_USE_EVENTFD))
 		return reap_all(h, fn, ctx);
 	if (!(__atomic_load_n(&h->attention, __ATOMIC_SEQ_CST) & ATTENTION_EVENTFD)) {
-		ssize_t size = read(h->options.eventfd, &rung, sizeof(rung));
+		/* Not read(): that is a cancellation point, and changes errno. */
+		const struct slot_call call = {
+			.num = SYS_read,
+			.arg = { (uint64_t)h->options.eventfd, (uintptr_t)&rung, sizeof(rung) },
+		};
 
-		(void)size; /* not written yet: a later reap will find nothing, no harm */
+		/* Not written yet: a later reap will find nothing, no harm. */
+		(void)syscall_now(&call);
 		__atomic_fetch_or(&h->attention, ATTENTION_EVENTFD, __ATOMIC_SEQ_CST);
 	}
 	/* Armed first: what completes after this look makes the eventfd readable. */
@@ -234,7 +241,8 @@ static void recall_rest(struct hascall *h, uint32_t first)
 		uint32_t entry = next;
 
 		next = h->call[entry].next;
-		if (recall(h, entry) == 0)
+		/* In a damaged area it may have been delivered, and be part of another chain. */
+		if (in_use(h, entry) && h->call[entry].first == first && recall(h, entry) == 0)
 			free_entry(h, entry);
 	}
 }
@@ -327,8 +335,12 @@ static void outlast(struct hascall *h, uint32_t entry)
 	while (take(h, entry, &result) == -EAGAIN) {
 		if (broken(h) && is_held(h, entry))
 			return; /* nobody leads to it any more */
-		if (slot_wait_begin(&h->entry[entry], &word) == 0)
-			futex_wait(&h->entry[entry].state, word, FOREVER);
+		if (slot_wait_begin(&h->entry[entry], &word) == 0 &&
+		    futex_wait(&h->entry[entry].state, word, OUTLAST_LOOK_NS) == -ETIMEDOUT &&
+		    pool_is_idle(h)) {
+			damaged(h); /* the entry lies: nobody is at its call */
+			return;
+		}
 	}
 }
 
@@ -349,12 +361,16 @@ static void drop(struct hascall *h, uint32_t entry)
 
 void hascall_close(struct hascall *h)
 {
+	int cancel_state;
+
 	if (!h)
 		return;
 	if (!alive(h)) {
 		release(h); /* the threads are the parent's */
 		return;
 	}
+	/* pthread_join() is a cancellation point, half a close is worth nothing. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1))
 		drop(h, i);
 	for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1))
@@ -364,4 +380,5 @@ void hascall_close(struct hascall *h)
 			area_mark_posted(hint_of(h, i), i % AREA_HINT_ENTRIES);
 	pool_stop(h);
 	release(h);
+	pthread_setcancelstate(cancel_state, &cancel_state);
 }

@@ -232,9 +232,13 @@ void pool_tell(struct hascall *h, uint32_t attention)
 	    (__atomic_fetch_and(&h->attention, ~ATTENTION_EVENTFD, __ATOMIC_SEQ_CST) &
 	     ATTENTION_EVENTFD)) {
 		uint64_t one = 1;
-		ssize_t written = write(h->options.eventfd, &one, sizeof(one));
+		/* By a caller that helps, too: write() is a cancellation point. */
+		const struct slot_call call = {
+			.num = SYS_write,
+			.arg = { (uint64_t)h->options.eventfd, (uintptr_t)&one, sizeof(one) },
+		};
 
-		(void)written; /* full: it is readable, which is all we want */
+		(void)syscall_now(&call); /* full: it is readable, which is all we want */
 	}
 }
 
@@ -528,6 +532,21 @@ int pool_start(struct hascall *h)
 	}
 	pthread_mutex_destroy(&h->lock);
 	return r;
+}
+
+bool pool_is_idle(struct hascall *h)
+{
+	bool idle = !pool_pending(h);
+
+	pthread_mutex_lock(&h->lock);
+	LIST_EACH(node, &h->workers) {
+		const struct worker *w = LIST_ENTRY(node, struct worker, node);
+
+		if (__atomic_load_n(&w->phase, __ATOMIC_RELAXED) & PHASE_BUSY)
+			idle = false;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return idle;
 }
 
 static void join_all(struct list *workers)

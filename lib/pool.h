@@ -197,6 +197,9 @@ MUST_USE int pool_start(struct hascall *h);
 /* All threads end after the calls they run; returns when they have. */
 void pool_stop(struct hascall *h);
 
+/* Is no worker at a call, and none told to look for one? For those who wait in vain. */
+bool pool_is_idle(struct hascall *h);
+
 /* Who asks for a worker. Starting a thread takes long, so the caller leaves that to the watcher. */
 enum pool_asker { POOL_CALLER, POOL_WORKER };
 
