@@ -107,30 +107,10 @@ static void check(struct run *run, struct figures *ret)
 	while (run->jobs_done < jobs)
 		run->engine->wait(run);
 	run->again = false;
-	while (run->in_flight > 0)
-		run->engine->wait(run);
+	run_wait_all(run);
 	ret->jobs = run->jobs_done;
 	if (lowest_free_descriptor() > descriptor + DESCRIPTORS_OF_ENGINES)
 		die("descriptors were left open");
-}
-
-/*
- * Before all others, if we may: whatever else this machine does would be measured
- * too. Sessions share the processors evenly, so a session needs it as well.
- */
-static void come_first(void)
-{
-	int fd;
-
-	setpriority(PRIO_PROCESS, 0, NICE_BEST);
-	if (setsid() < 0)
-		return;
-	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (dprintf(fd, "%d", NICE_BEST) < 0)
-		fputs("cell: its session does not come first\n", stderr);
-	close(fd);
 }
 
 static int measure(struct run *run, enum how how, uint64_t ns)
@@ -167,6 +147,31 @@ static int measure(struct run *run, enum how how, uint64_t ns)
 	return 0;
 }
 
+/*
+ * Before all others, if we may: whatever else this machine does would be measured
+ * too. Sessions share the processors evenly, so a session needs it as well.
+ */
+static void come_first(void)
+{
+	int fd;
+
+	setpriority(PRIO_PROCESS, 0, NICE_BEST);
+	if (setsid() < 0)
+		return;
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (dprintf(fd, "%d", NICE_BEST) < 0)
+		fputs("cell: its session does not come first\n", stderr);
+	close(fd);
+}
+
+static void pair(void)
+{
+	come_first();
+	printf("%.0f\n", measure_round_trip());
+}
+
 /* The words that stand alone. False: it is none of them. */
 static bool run_word(const char *word)
 {
@@ -177,7 +182,7 @@ static bool run_word(const char *word)
 	else if (strcmp(word, "list") == 0)
 		list();
 	else if (strcmp(word, "pair") == 0)
-		printf("%.0f\n", measure_round_trip());
+		pair();
 	else
 		return false;
 	return true;

@@ -68,8 +68,7 @@ bool measure_calls(struct run *run, uint64_t jobs, struct figures *ret)
 	/* One is the ioctl that ended it. */
 	ret->calls = (double)(count - 1) / (double)ret->jobs;
 	run->again = false;
-	while (run->in_flight > 0)
-		run->engine->wait(run);
+	run_wait_all(run);
 	close(fd);
 	return true;
 }

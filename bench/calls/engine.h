@@ -25,6 +25,8 @@ struct engine {
 	/* What was submitted is on its way without this thread. NULL: it is after submit. */
 	void (*flush)(struct run *run);
 	void (*wait)(struct run *run); /* flush; until at least one step is done */
+	/* Until all jobs are done, of one step each, none of which begins anew. NULL: by wait. */
+	void (*wait_all)(struct run *run);
 	void (*close)(struct run *run);
 };
 
@@ -52,6 +54,9 @@ static inline bool run_is_chained(const struct run *run)
 {
 	return run->engine->chains && (run->what->flags & CASE_CHAIN);
 }
+
+/* Until no job is under way; none begins anew. */
+void run_wait_all(struct run *run);
 
 /* An engine tells that the current step of a job (of a chain: the next one) is done. */
 void run_step_done(struct run *run, struct job *job, int64_t ret);

@@ -2,7 +2,8 @@
 /*
  * engine_hascall.c - us: libhascall with all options at their defaults, but for the
  * number of entries, and the loop a user would write. One call at a time is a
- * hascall_wait(); more are hascall_wait_any() and hascall_reap(), which posts again.
+ * hascall_wait(); more are hascall_wait_any() and hascall_reap(), which posts again; all
+ * of a burst are hascall_wait_all().
  *
  * Two more, apart from the comparison's one configuration: waits that do not help, so
  * that another thread executes every call; and one worker that polls.
@@ -163,6 +164,16 @@ static void hascall_engine_wait(struct run *run)
 	hascall_reap(a->h, run_is_chained(run) ? chain_done : done, a);
 }
 
+static void hascall_engine_wait_all(struct run *run)
+{
+	struct area *a = run->state;
+	int r = hascall_wait_all(a->h, HASCALL_ALL_GROUPS, -1, a->wait_flags);
+
+	if (r < 0)
+		die("hascall_wait_all: %s", strerror(-r));
+	hascall_reap(a->h, done, a);
+}
+
 static void hascall_engine_close(struct run *run)
 {
 	struct area *a = run->state;
@@ -174,7 +185,8 @@ static void hascall_engine_close(struct run *run)
 
 #define OPERATIONS                                                           \
 	.chains = true, .can = hascall_can, .submit = hascall_engine_submit, \
-	.flush = hascall_engine_flush, .wait = hascall_engine_wait, .close = hascall_engine_close
+	.flush = hascall_engine_flush, .wait = hascall_engine_wait,          \
+	.wait_all = hascall_engine_wait_all, .close = hascall_engine_close
 
 const struct engine engine_hascall = {
 	.name = "hascall",

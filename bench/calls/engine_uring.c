@@ -199,6 +199,16 @@ static void uring_wait(struct run *run)
 	take_results(run);
 }
 
+static void uring_wait_all(struct run *run)
+{
+	struct ring *ring = run->state;
+	int r = io_uring_submit_and_wait(&ring->uring, run->in_flight);
+
+	if (r < 0 && r != -EINTR)
+		die("io_uring_submit_and_wait: %s", strerror(-r));
+	take_results(run);
+}
+
 static void sqpoll_wait(struct run *run)
 {
 	struct ring *ring = run->state;
@@ -230,6 +240,7 @@ const struct engine engine_io_uring = {
 	.submit = uring_submit,
 	.flush = uring_flush,
 	.wait = uring_wait,
+	.wait_all = uring_wait_all,
 	.close = uring_close,
 };
 const struct engine engine_sqpoll = {

@@ -9,6 +9,7 @@
 #include "bench/calls/engine.h"
 
 extern const struct engine engine_sync;		   /* engine_sync.c */
+extern const struct engine engine_sync_threads;	   /* engine_sync.c */
 extern const struct engine engine_aio;		   /* engine_aio.c */
 extern const struct engine engine_libuv;	   /* engine_libuv.c */
 extern const struct engine engine_libeio;	   /* engine_libeio.c */

@@ -120,12 +120,6 @@ static void begin_all(struct run *run)
 		run->engine->submit(run, &run->jobs[i]);
 }
 
-static void wait_all(struct run *run)
-{
-	while (run->in_flight > 0)
-		run->engine->wait(run);
-}
-
 static void wait_for(struct run *run, uint64_t jobs)
 {
 	uint64_t end = run->jobs_done + jobs;
@@ -172,7 +166,7 @@ void measure_window(struct run *run, uint64_t ns, struct figures *ret)
 	} while (now < end || laps.count == 0);
 	conclude(run, &from, &laps, ret);
 	run->again = false;
-	wait_all(run);
+	run_wait_all(run);
 }
 
 void measure_bursts(struct run *run, uint64_t ns, struct figures *ret)
@@ -190,7 +184,7 @@ void measure_bursts(struct run *run, uint64_t ns, struct figures *ret)
 		cpu_began = read_clock(CLOCK_PROCESS_CPUTIME_ID);
 		began = now_ns();
 		begin_all(run);
-		wait_all(run);
+		run_wait_all(run);
 		laps_add(&laps, (double)(now_ns() - began) / run->depth);
 		wall += now_ns() - began;
 		cpu += read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu_began;
@@ -252,7 +246,7 @@ void measure_offload(struct run *run, uint64_t ns, struct figures *ret)
 		if (run->engine->flush)
 			run->engine->flush(run);
 		compute(turns);
-		wait_all(run);
+		run_wait_all(run);
 		laps_add(&laps, (double)(now_ns() - began));
 	} while (now_ns() < end);
 	conclude(run, &from, &laps, ret);

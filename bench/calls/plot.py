@@ -6,7 +6,7 @@ WIDTH, HEIGHT = 420, 300  # of a panel
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 44
 COLUMNS = 3
 LEGEND = 60
-COLORS = {"sync": "#555555", "libuv": "#1b7837", "libeio": "#7fbf7b", "aio": "#b8860b", "io_uring": "#2166ac",
+COLORS = {"sync": "#555555", "sync, 2 threads": "#999999", "libuv": "#1b7837", "libeio": "#7fbf7b", "aio": "#b8860b", "io_uring": "#2166ac",
           "io_uring SQPOLL": "#67a9cf", "hascall": "#d6301d", "hascall, no help": "#f4a582", "hascall polling": "#8e0152"}
 UNITS = ((1e6, "ms"), (1e3, "us"), (1, "ns"))
 
@@ -114,7 +114,7 @@ def draw(bench, plan):
            'font-family="sans-serif">', f'<rect width="{width}" height="{height}" fill="white"/>']
     shown = {key[3] for key in bench.figures}
     for number, engine in enumerate(name for name in bench.can if name in shown):
-        place = 20 + number * 138
+        place = 20 + number * 124
         out.append(f'<rect x="{place}" y="14" width="14" height="14" fill="{COLORS.get(engine, "#000000")}"/>')
         out.append(text(place + 19, 26, engine, "start"))
     m = bench.machine

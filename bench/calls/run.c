@@ -3,9 +3,10 @@
 #include "bench/calls/engines.h"
 
 const struct engine *const engines[] = {
-	&engine_sync,	 &engine_libuv,		  &engine_libeio,
-	&engine_aio,	 &engine_io_uring,	  &engine_sqpoll,
-	&engine_hascall, &engine_hascall_no_help, &engine_hascall_polling,
+	&engine_sync,	      &engine_libuv,	       &engine_libeio,
+	&engine_aio,	      &engine_io_uring,	       &engine_sqpoll,
+	&engine_hascall,      &engine_hascall_no_help, &engine_hascall_polling,
+	&engine_sync_threads,
 };
 const uint32_t engine_count = ARRAY_COUNT(engines);
 
@@ -46,4 +47,12 @@ void run_step_done(struct run *run, struct job *job, int64_t ret)
 		run->engine->submit(run, job);
 	else
 		run->in_flight--;
+}
+
+void run_wait_all(struct run *run)
+{
+	if (run->engine->wait_all && run->what->step_count == 1)
+		run->engine->wait_all(run);
+	while (run->in_flight > 0)
+		run->engine->wait(run);
 }
