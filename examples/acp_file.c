@@ -301,6 +301,20 @@ static void long_way(struct copy *copy, bool plain)
 
 /* A small file. */
 
+static void small_unlinked(struct job *job)
+{
+	long_way(copy_of(job), true); /* if it is there still, that will tell why */
+}
+
+/* The copy is not complete, and its mode may keep us from opening it once more. */
+static void start_again(struct copy *copy)
+{
+	struct copy_chain *chain = chain_new(copy);
+
+	chain_add(chain, hascall_call_unlinkat(copy->target->fd, copy->target_name, 0));
+	chain_start(copy, small_unlinked);
+}
+
 static void small_done(struct job *job)
 {
 	struct copy *copy = copy_of(job);
@@ -319,7 +333,7 @@ static void small_done(struct job *job)
 		copy_target_failed(copy, "error writing", result[WRITE]);
 	} else if ((uint64_t)result[READ] != stat_of(copy)->stx_size ||
 		   result[WRITE] != result[READ]) {
-		long_way(copy, true); /* it grows, or its folder does not know its size */
+		start_again(copy); /* it grows, or its folder does not know its size */
 		return;
 	} else {
 		check_end(copy, SMALL_END);

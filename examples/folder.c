@@ -132,6 +132,13 @@ static int open_below(int at, char *path)
 	return fd;
 }
 
+static char *put_before(char *at, const char *part, size_t length)
+{
+	at -= length;
+	memcpy(at, part, length);
+	return at;
+}
+
 /* The names from below `base` down to f, and perhaps another name below that. */
 static char *path_below(const struct folder *base, const struct folder *f, const char *name)
 {
@@ -149,8 +156,7 @@ static char *path_below(const struct folder *base, const struct folder *f, const
 		/* "/" or "usr/" as the first name bring the slash along. */
 		if (*at && (length == 0 || part[length - 1] != '/'))
 			*--at = '/';
-		at -= length;
-		memcpy(at, part, length);
+		at = put_before(at, part, length);
 		if (name)
 			name = NULL;
 		else
