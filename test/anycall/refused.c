@@ -41,7 +41,7 @@ static const struct refused {
 	{ SYS_clone, { SIGCHLD } },
 	{ SYS_fork, { 0 } },
 	{ SYS_vfork, { 0 } },
-	{ SYS_execve, { P("/bin/true"), 0, 0 } },
+	{ SYS_execve, { P("/bin/false"), 0, 0 } },
 	{ SYS_exit, { 3 } },
 	{ SYS_ptrace, { 0 } },
 	{ SYS_setuid, { 12345 } },
@@ -102,7 +102,7 @@ static const struct refused {
 	{ SYS_sched_setattr, { 0, P((uint32_t[12]){ 48, SCHED_BATCH }), 0 } },
 	{ SYS_sched_getattr, { 0, P(target), 48, 0 } },
 	{ SYS_seccomp, { 0, 0, 0 } }, /* only read, write and exit from now on */
-	{ SYS_execveat, { AT_FDCWD, P("/bin/true"), 0, 0, 0 } },
+	{ SYS_execveat, { AT_FDCWD, P("/bin/false"), 0, 0, 0 } },
 	{ SYS_pkey_alloc, { 0, 0 } },
 	{ SYS_pkey_free, { 1 } },
 	{ SYS_rseq, { P(target), 32, 0, 0 } },
