@@ -262,7 +262,7 @@ static int idle(struct hascall_executor *x)
 	int r = 0;
 
 	WRITE_ONCE(x->gives_way, false);
-	/* A fault may have taken it. Who sleeps here without one would use up a ring for nothing. */
+	/* A fault may have taken it; who sleeps here without one uses up a ring for nothing. */
 	if (!READ_ONCE(x->has_place))
 		goto out;
 	if (!area->rings) {

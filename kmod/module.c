@@ -20,10 +20,18 @@
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
+#include <linux/task_work.h>
 #include <linux/thread_info.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 
 #include <asm/unistd.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define THROTTLED_BY throttle_queue
+#else
+#define THROTTLED_BY throttle_disk
+#endif
 
 static long no_sys_call(const struct pt_regs *regs, unsigned int number)
 {
@@ -59,9 +67,21 @@ long front_call(struct pt_regs *regs)
 	return static_call(enter_sys_call)(regs, (unsigned int)regs->orig_ax);
 }
 
+/*
+ * TIF_NOTIFY_RESUME alone says little: the scheduler sets it at each switch of a thread that
+ * has registered restartable sequences, and those do not matter before it returns.
+ */
 bool front_finish(struct pt_regs *regs)
 {
-	return !test_thread_flag(TIF_NOTIFY_RESUME);
+	bool owes = task_work_pending(current);
+
+#ifdef CONFIG_MEMCG
+	owes |= current->memcg_nr_pages_over_high != 0; /* to be slowed down for it */
+#endif
+#ifdef CONFIG_BLK_CGROUP
+	owes |= current->THROTTLED_BY != NULL; /* likewise, for what it swaps */
+#endif
+	return !owes;
 }
 
 long front_futex(u32 __user *word, int op, u32 value)

@@ -454,7 +454,7 @@ static void end_with_blocked_calls(enum ending how)
 	if (child == 0) {
 		static char byte[8];
 
-		begin(10); /* not growing: no thread can be made while the process executes a program */
+		begin(10); /* no thread can be made while the process executes a program */
 		for (uint32_t i = 0; i < 8; i++) {
 			lent_post(&area, i, SYS_read,
 				  ARGS((uint64_t)fds[0], (uintptr_t)&byte[i], 1));
