@@ -123,6 +123,9 @@ static inline void kick_if_due(struct hascall *h)
 		hascall_kick(h);
 }
 
+/* wait.c: execute one call that nobody has begun. False: there is none. */
+bool help_any(struct hascall *h);
+
 /* Is it the first of its chain, or of none? */
 static inline bool is_first(const struct hascall *h, uint32_t entry)
 {

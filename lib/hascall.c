@@ -18,23 +18,21 @@
 #define IDLE_MS_DEFAULT 5000u
 #define OUTLAST_LOOK_NS 100000000
 
-/* A processor count of 1 if the kernel does not tell. */
-static uint32_t processors(void)
+/* One, if the kernel does not tell. */
+static cpu_set_t processors_now(void)
 {
 	cpu_set_t set;
-	int count;
 
 	CPU_ZERO(&set);
 	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	count = CPU_COUNT(&set);
-	return count > 0 ? (uint32_t)count : 1;
+		CPU_SET(0, &set);
+	return set;
 }
 
 #define FLAGS_KNOWN (HASCALL_USE_EVENTFD | HASCALL_NO_SPIN | HASCALL_POLLING)
 
 /* Fill in defaults. 0 or -EINVAL. */
-static int options_complete(struct hascall_options *o)
+static int options_complete(struct hascall_options *o, uint32_t processors)
 {
 	if (o->size != sizeof(*o) || (o->flags & ~FLAGS_KNOWN))
 		return -EINVAL;
@@ -51,7 +49,7 @@ static int options_complete(struct hascall_options *o)
 	if (o->workers_max == 0)
 		o->workers_max = WORKERS_DEFAULT;
 	if (o->parallel == 0)
-		o->parallel = processors() > 1 ? processors() - 1 : 1;
+		o->parallel = processors > 1 ? processors - 1 : 1;
 	if (o->idle_ms == 0)
 		o->idle_ms = IDLE_MS_DEFAULT;
 	return 0;
@@ -102,10 +100,10 @@ static int prepare_tables(struct hascall *h)
 	h->free_entry = calloc(h->entry_count, sizeof(*h->free_entry));
 	h->cut = calloc(h->entry_count, sizeof(*h->cut));
 	h->deadline = calloc(h->entry_count, sizeof(*h->deadline));
-	h->unmarked = h->used + h->done_words;
-	h->own_done = h->unmarked + h->done_words;
 	if (!h->call || !h->used || !h->free_entry || !h->cut || !h->deadline)
 		return -ENOMEM;
+	h->unmarked = h->used + h->done_words;
+	h->own_done = h->unmarked + h->done_words;
 	while (h->free_count < h->entry_count) {
 		h->deadline[h->free_count] = INT64_MAX;
 		h->free_entry[h->free_count] = h->entry_count - 1 - h->free_count;
@@ -125,10 +123,10 @@ static int prepare(struct hascall *h)
 	h->workers_max = h->options.workers_max;
 	h->parallel = h->options.parallel;
 	h->idle_ns = h->options.idle_ms * INT64_C(1000000);
-	h->spin = !(h->options.flags & HASCALL_NO_SPIN) && processors() > 1;
+	h->spin = !(h->options.flags & HASCALL_NO_SPIN) && CPU_COUNT(&h->processors) > 1;
 	h->caller_cpu = (uint32_t)sched_getcpu();
 	h->attention = h->options.flags & HASCALL_USE_EVENTFD ? ATTENTION_EVENTFD : 0;
-	h->polling = h->options.flags & HASCALL_POLLING && processors() > 1;
+	h->polling = h->options.flags & HASCALL_POLLING && CPU_COUNT(&h->processors) > 1;
 	r = cut_open(h->options.cancel_signal);
 	if (r < 0)
 		return r;
@@ -149,16 +147,24 @@ int hascall_open(struct hascall **ret, const struct hascall_options *options)
 		h->options = *options;
 	else
 		h->options.size = sizeof(h->options);
-	r = options_complete(&h->options);
+	h->processors = processors_now();
+	r = options_complete(&h->options, (uint32_t)CPU_COUNT(&h->processors));
 	if (r == 0)
 		r = prepare(h);
-	if (r == 0) {
-		h->board->alive = 1;
-		r = pool_start(h);
-	}
+	if (r == 0)
+		r = pool_open(h);
 	if (r < 0) {
 		release(h);
 		return r;
+	}
+	h->board->alive = 1;
+	/* One that polls is to be there at once; others come when a call needs them. */
+	if (h->polling) {
+		r = pool_start(h);
+		if (r < 0) {
+			hascall_close(h);
+			return r;
+		}
 	}
 	*ret = h;
 	return 0;
@@ -202,6 +208,8 @@ int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx)
 	if (!alive(h))
 		return 0;
 	kick_if_due(h);
+	if (h->alone)
+		help_any(h);
 	if (!(h->options.flags & HASCALL_USE_EVENTFD))
 		return reap_all(h, fn, ctx);
 	if (!(__atomic_load_n(&h->attention, __ATOMIC_SEQ_CST) & ATTENTION_EVENTFD)) {
@@ -228,6 +236,8 @@ int hascall_poll(struct hascall *h, uint64_t ticket, int64_t *ret_result)
 		return entry;
 	if (!alive(h))
 		return -ESHUTDOWN;
+	if (h->alone)
+		help_any(h);
 	return take(h, (uint32_t)entry, ret_result);
 }
 
@@ -274,6 +284,7 @@ int hascall_cancel(struct hascall *h, uint64_t ticket)
 		return entry;
 	if (!alive(h))
 		return -ESHUTDOWN;
+	h->kick_due = true; /* what is left of a chain may be waiting for a worker */
 	return cut_call(h, (uint32_t)entry, -ECANCELED);
 }
 
@@ -289,6 +300,7 @@ int hascall_cancel_all(struct hascall *h, uint32_t group)
 
 	if (!alive(h))
 		return 0;
+	h->kick_due = true;
 	for (unsigned int pass = 0; pass < 2; pass++)
 		for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1)) {
 			bool held = is_held(h, i);

@@ -164,11 +164,40 @@ static int check_linked(struct hascall *h, uint32_t entry, struct chain *c, stru
 	return r < 0 ? r : call_check(call);
 }
 
+/*
+ * A worker on the processor of a caller who is awake keeps the caller from working, and
+ * the scheduler leaves it there while others keep the rest of the machine busy: then both
+ * sleep and wake by turns, once a batch. So it moves, once for each processor it meets
+ * the caller on; within those the area was opened with.
+ */
+static __attribute__((noinline, cold)) void keep_off(struct worker *w, uint32_t cpu)
+{
+	cpu_set_t set = w->h->processors;
+
+	w->kept_off = cpu;
+	if (cpu >= CPU_SETSIZE)
+		return;
+	CPU_CLR(cpu, &set);
+	if (CPU_COUNT(&set) > 0)
+		sched_setaffinity(0, sizeof(set), &set);
+}
+
+static inline void keep_off_if_met(struct worker *w)
+{
+	const struct hascall *h = w->h;
+	uint32_t cpu = (uint32_t)sched_getcpu();
+
+	if (cpu == __atomic_load_n(&h->caller_cpu, __ATOMIC_RELAXED) && cpu != w->kept_off &&
+	    !__atomic_load_n(&h->caller_sleeps, __ATOMIC_RELAXED))
+		keep_off(w, cpu);
+}
+
 /* Before a call: say what this worker becomes, and leave the other calls to somebody. */
 static void worker_begin(struct worker *w, int leave)
 {
 	struct hascall *h = w->h;
 
+	keep_off_if_met(w);
 	if (w->searching || leave == CALL_MAY_WAIT) {
 		uint64_t was = w->searching ? POOL_SEARCHING : POOL_RUNNING;
 		uint64_t is = leave == CALL_MAY_WAIT ? 0 : POOL_RUNNING;
@@ -439,7 +468,7 @@ static int worker_add(struct hascall *h)
 		w = aligned_alloc(POOL_LINE, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	*w = (struct worker){ .h = h, .searching = true };
+	*w = (struct worker){ .h = h, .searching = true, .kept_off = UINT32_MAX };
 	list_init(&w->node);
 	list_init(&w->idle_node);
 	counts_add(h, POOL_SEARCHING);
@@ -510,27 +539,39 @@ void pool_look(struct hascall *h, enum pool_asker asker)
 	watch_arm(h, level);
 }
 
-int pool_start(struct hascall *h)
+static void end_watcher(struct hascall *h)
 {
-	int r = pthread_mutex_init(&h->lock, NULL);
+	__atomic_store_n(&h->stopping, 1, __ATOMIC_RELEASE);
+	watch_arm(h, WATCH_NOW);
+	pthread_join(h->watcher, NULL);
+	__atomic_store_n(&h->stopping, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->watch, WATCH_REST, __ATOMIC_RELAXED);
+}
 
-	if (r != 0)
-		return -r;
+int pool_open(struct hascall *h)
+{
 	list_init(&h->workers);
 	list_init(&h->idle);
 	list_init(&h->gone);
+	return -pthread_mutex_init(&h->lock, NULL);
+}
+
+int pool_start(struct hascall *h)
+{
+	int r;
+
+	if (h->started)
+		return 0;
 	r = thread_start(&h->watcher, watch_main, h, 0);
 	if (r == 0) {
 		pthread_mutex_lock(&h->lock);
 		r = worker_add(h);
 		pthread_mutex_unlock(&h->lock);
-		if (r == 0)
-			return 0;
-		__atomic_store_n(&h->stopping, 1, __ATOMIC_RELEASE);
-		watch_arm(h, WATCH_NOW);
-		pthread_join(h->watcher, NULL);
+		if (r < 0)
+			end_watcher(h);
 	}
-	pthread_mutex_destroy(&h->lock);
+	h->started = r == 0;
+	h->alone = r < 0;
 	return r;
 }
 
@@ -570,8 +611,10 @@ void pool_stop(struct hascall *h)
 	while ((w = pop_idle(h)))
 		futex_wake(&w->wake, 1);
 	pthread_mutex_unlock(&h->lock);
-	watch_arm(h, WATCH_NOW);
-	pthread_join(h->watcher, NULL);
+	if (h->started) {
+		watch_arm(h, WATCH_NOW);
+		pthread_join(h->watcher, NULL);
+	}
 	join_all(&h->workers); /* nobody starts or retires a thread any more */
 	join_all(&h->gone);
 	pthread_mutex_destroy(&h->lock);

@@ -49,6 +49,7 @@
 #include "slot/slot.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 #define POOL_SPIN_NS 10000 /* a longer spin costs more than it saves when calls come seldom */
@@ -74,7 +75,8 @@ struct worker {
 	uint32_t phase __attribute__((aligned(POOL_LINE)));
 	uint32_t entry; /* the call's, while BUSY */
 	bool searching;
-	uint32_t cursor; /* entry to look at next */
+	uint32_t cursor;   /* entry to look at next */
+	uint32_t kept_off; /* the caller's processor that it left last */
 	uint32_t tid;
 	clockid_t cpu_clock;
 	struct hascall *h;
@@ -141,6 +143,7 @@ struct hascall {
 	bool spin;
 	bool polling;
 	int64_t idle_ns;
+	cpu_set_t processors; /* those of the thread that opened the area */
 	struct hascall_options options;
 
 	/* the caller's thread */
@@ -153,12 +156,15 @@ struct hascall {
 	uint32_t free_count;
 	uint32_t unmarked_count;
 	bool kick_due; /* hints were marked since the last kick */
+	bool started;  /* there are threads */
+	bool alone;    /* there are none, as none could be started: waits and reaps execute calls */
 
 	/* atomic, any thread */
 	uint64_t counts __attribute__((aligned(POOL_LINE)));
 	uint32_t stopping;
 	uint32_t broken; /* an entry had an impossible state */
 	uint32_t caller_cpu;
+	bool caller_sleeps;
 	uint32_t polled;       /* a worker is polling */
 	int32_t *cut;	       /* by entry: 0, or what an interrupted call results in */
 	int64_t next_deadline; /* of all; written under the lock */
@@ -191,7 +197,10 @@ void pool_finish(struct hascall *h, uint32_t entry, int64_t result);
 /* A result can be reaped: do what `attention`, read after that was made visible, asks for. */
 void pool_tell(struct hascall *h, uint32_t attention);
 
-/* Start the first worker and the watcher. 0, -EAGAIN, -ENOMEM. */
+/* No thread yet: a program whose calls are all executed by who waits for them stays as it is. */
+MUST_USE int pool_open(struct hascall *h);
+
+/* The caller: start the first worker and the watcher, unless done. 0, -EAGAIN, -ENOMEM. */
 MUST_USE int pool_start(struct hascall *h);
 
 /* All threads end after the calls they run; returns when they have. */

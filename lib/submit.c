@@ -54,7 +54,11 @@ void hascall_kick(struct hascall *h)
 	if (__atomic_load_n(&h->caller_cpu, __ATOMIC_RELAXED) != cpu)
 		__atomic_store_n(&h->caller_cpu, cpu, __ATOMIC_RELAXED);
 	area_fence();
-	if (pool_pending(h))
+	if (!pool_pending(h))
+		return;
+	if (!h->started && pool_start(h) < 0)
+		h->kick_due = true; /* the next one tries again; who waits executes it */
+	else
 		pool_look(h, POOL_CALLER);
 }
 
@@ -126,6 +130,14 @@ static int validate(const struct hascall_call *calls, uint32_t count)
 		place = calls[i].flags & HASCALL_CHAIN ? place + 1 : 0;
 	}
 	return place == 0 ? 0 : -EINVAL; /* the last one wants another after it */
+}
+
+static bool any_timed(const struct hascall_call *calls, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (calls[i].timeout_ns)
+			return true;
+	return false;
 }
 
 /* How many calls from here on make one chain, or one call alone. */
@@ -274,6 +286,9 @@ int hascall_submit(struct hascall *h, const struct hascall_call *calls, uint32_t
 		kick_if_due(h);
 		return -EAGAIN;
 	}
+	/* Deadlines are the watcher's. */
+	if (!h->started && any_timed(calls, count) && pool_start(h) < 0)
+		return -EAGAIN;
 	r = post_all(h, calls, count, flags);
 	if (r < 0)
 		return r;

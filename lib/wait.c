@@ -122,6 +122,8 @@ static bool fit_to_help(const struct hascall *h, uint32_t entry)
 
 	if (!in_use(h, entry))
 		return false;
+	if (h->alone)
+		return true; /* nobody else will */
 	if (flags & POOL_CALL_CHAINED)
 		return !(flags & (POOL_CALL_CHAIN_TIMED | POOL_CALL_CHAIN_WAITS));
 	if (flags & POOL_CALL_TIMED)
@@ -150,8 +152,8 @@ static bool help_word(struct hascall *h, uint32_t word, uint64_t bits)
 	return false;
 }
 
-/* Execute one call that nobody has begun, best one no worker knows of. False: there is none. */
-static bool help_any(struct hascall *h)
+/* Best one that no worker knows of. */
+bool help_any(struct hascall *h)
 {
 	if (h->unmarked_count > 0)
 		for (uint32_t word = h->done_words; word-- > 0;)
@@ -205,6 +207,15 @@ static int help_chain(struct hascall *h, uint32_t entry, int64_t *ret_result)
 	return r < 0 ? r : take(h, entry, ret_result);
 }
 
+/* There are no threads: nobody else has begun it. 0, -EAGAIN, -EPROTO. */
+static __attribute__((noinline)) int help_lonely(struct hascall *h, uint32_t entry,
+						 int64_t *ret_result)
+{
+	if (h->call[entry].flags & POOL_CALL_CHAINED)
+		return help_chain(h, entry, ret_result);
+	return help_alone(h, entry, ret_result);
+}
+
 /* The result often comes soon; not worth it on one processor. */
 static void wait_spin(const struct hascall *h, bool (*there)(const struct hascall *, uint32_t),
 		      uint32_t entry)
@@ -247,7 +258,9 @@ static int entry_sleep(struct hascall *h, uint32_t entry, int64_t deadline)
 	/* If its chain breaks, nobody is left who knows of it and could wake us. */
 	if ((word & SYSCALL_HELD) && (left == FOREVER || left > HELD_LOOK_NS))
 		left = HELD_LOOK_NS;
+	__atomic_store_n(&h->caller_sleeps, true, __ATOMIC_RELAXED);
 	futex_wait(&h->entry[entry].state, word, left);
+	__atomic_store_n(&h->caller_sleeps, false, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -276,6 +289,11 @@ int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_
 	if (r != -EAGAIN)
 		return r;
 	kick_if_due(h);
+	if (h->alone) {
+		r = help_lonely(h, (uint32_t)entry, ret_result);
+		if (r != -EAGAIN)
+			return r;
+	}
 	if (timeout_ns != 0)
 		wait_spin(h, completed, (uint32_t)entry);
 	while ((r = take(h, (uint32_t)entry, ret_result)) == -EAGAIN) {
@@ -327,8 +345,10 @@ static int any_sleep(struct hascall *h, int64_t left_ns)
 	int r = 0;
 
 	__atomic_fetch_or(&h->attention, ATTENTION_SLEEPER, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&h->caller_sleeps, true, __ATOMIC_RELAXED);
 	if (!any_completed(h))
 		r = futex_wait(&h->any_rings, seen, left_ns);
+	__atomic_store_n(&h->caller_sleeps, false, __ATOMIC_RELAXED);
 	__atomic_fetch_and(&h->attention, ~ATTENTION_SLEEPER, __ATOMIC_SEQ_CST);
 	return r;
 }
@@ -347,6 +367,8 @@ int hascall_wait_any(struct hascall *h, int64_t timeout_ns, uint32_t flags)
 		while (!any_completed(h) && help_any(h))
 			;
 	kick_if_due(h);
+	while (h->alone && !any_completed(h) && help_any(h))
+		;
 	if (timeout_ns != 0)
 		wait_spin(h, any_done_bit, 0);
 	while (!any_completed(h)) {
@@ -387,6 +409,8 @@ int hascall_wait_all(struct hascall *h, uint32_t group, int64_t timeout_ns, uint
 		while (help_any(h))
 			;
 	kick_if_due(h);
+	while (h->alone && help_any(h))
+		;
 	for (uint32_t word = h->done_words; word-- > 0;)
 		for (uint64_t bits = h->used[word]; bits;) {
 			uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);

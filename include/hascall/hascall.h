@@ -83,7 +83,15 @@ struct hascall_options {
 	int32_t cancel_signal;
 };
 
-/* 0; -EINVAL (options), -ENOMEM, -EAGAIN (no thread). options NULL: all defaults. */
+/*
+ * options NULL: all defaults. 0; -EINVAL (options); -ENOMEM; -EAGAIN: HASCALL_POLLING, and no
+ * thread could be started.
+ *
+ * The other areas start their threads when a call needs one, so that a program whose
+ * calls are all executed by who waits for them (HASCALL_HELP) stays single-threaded. Where
+ * no thread can be started then, each wait, reap and poll executes calls in the caller's
+ * thread, whatever they are, and the next kick tries again.
+ */
 int hascall_open(struct hascall **ret, const struct hascall_options *options);
 
 /*
@@ -150,7 +158,8 @@ struct hascall_call {
 
 /*
  * Post calls, chains among them (at most HASCALL_CHAIN_MAX calls a chain), all or
- * none. ret_tickets: as many as calls, or NULL. 0; -EAGAIN: fewer entries are free;
+ * none. ret_tickets: as many as calls, or NULL. 0; -EAGAIN: fewer entries are free, or
+ * one has a timeout and no thread could be started to watch it;
  * -EINVAL: count is 0, unknown flags, a chain too long or not ended within the
  * array, a `from` that points before its chain, HASCALL_ALL_GROUPS as a group, reserved
  * is not 0; -ESHUTDOWN; -EPROTO.

@@ -10,7 +10,7 @@
  *
  *              patched kernel                            module hascall.ko
  *     begin    area = syscall(600, &setup, 0)            ioctl(fd, HASCALL_BEGIN, &setup)
- *     lend     syscall(601, area, &executor, flags)      ioctl(fd, HASCALL_EXEC, &lend)
+ *     lend     syscall(601, area, &executor)             ioctl(fd, HASCALL_EXEC, &executor)
  *     forget   syscall(600, NULL, area)                  close(fd)
  *     where    area: a number, 0 ..                      fd: of /dev/hascall, one an area
  *
@@ -63,6 +63,11 @@ enum async_syscall_left {
 	ASYNC_SYSCALL_LEFT_RESULT, /* complete its entry with `ret` */
 };
 
+enum async_syscall_lend_flags {
+	/* Give ASYNC_SYSCALL_GROW rather than begin a call with no spare executor left. */
+	ASYNC_SYSCALL_TELL_GROW = 1u << 0,
+};
+
 /*
  * One a lent thread, in memory, 64-byte aligned; all zeros at first, kept for the next
  * time. The kernel writes `entry` when it begins a call, so that others can see what
@@ -80,16 +85,12 @@ struct async_syscall_executor {
 	int64_t ret;
 	uint64_t link;	 /* its link word; 0: no chain */
 	uint64_t failed; /* bit k: call k of the chain failed */
-	uint64_t reserved[3];
+	uint32_t flags;	 /* for the process to set: enum async_syscall_lend_flags */
+	uint32_t reserved[5];
 	uint64_t arg[6];
 	int64_t result[SYSCALL_CHAIN_MAX]; /* of the calls before it in the chain */
 	uint64_t reserved_too[2];
 } __attribute__((aligned(64)));
-
-enum async_syscall_lend_flags {
-	/* Give ASYNC_SYSCALL_GROW rather than begin a call with no spare executor left. */
-	ASYNC_SYSCALL_TELL_GROW = 1u << 0,
-};
 
 /*
  * How lending ends: one of these, or -EINTR (see above), -EFAULT (memory), -EPROTO (an
@@ -104,14 +105,8 @@ enum async_syscall_why {
 };
 
 /* The module's ioctls. BEGIN: 0; -EINVAL, -EFAULT, -EBUSY (begun before), -ENOMEM. */
-struct async_syscall_lend {
-	uint64_t executor; /* struct async_syscall_executor */
-	uint32_t flags;	   /* enum async_syscall_lend_flags */
-	uint32_t reserved;
-};
-
 #define HASCALL_DEVICE "/dev/hascall"
 #define HASCALL_BEGIN _IOW('h', 0x60, struct async_syscall_setup)
-#define HASCALL_EXEC _IOW('h', 0x61, struct async_syscall_lend)
+#define HASCALL_EXEC _IOWR('h', 0x61, struct async_syscall_executor)
 
 #endif /* HASCALL_KERNEL_H */

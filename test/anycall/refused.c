@@ -120,14 +120,17 @@ static void add(char *text, const char *more)
 	strcpy(text + size, more);
 }
 
-/* What of /proc/PID/status is the thread's own state, and stands still while it does nothing. */
+/*
+ * What of /proc/PID/status is the thread's own state, and stands still while it does
+ * nothing. Not its processors: a worker keeps off the caller's.
+ */
 static bool is_state(const char *line)
 {
 	static const char *const names[] = {
-		"Name:",    "TracerPid:",	"Uid:",		 "Gid:",	 "Groups:",
-		"NStgid:",  "SigBlk:",		"SigIgn:",	 "SigCgt:",	 "CapInh:",
-		"CapPrm:",  "CapEff:",		"CapBnd:",	 "CapAmb:",	 "NoNewPrivs",
-		"Seccomp:", "Seccomp_filters:", "Cpus_allowed:", "Mems_allowed:"
+		"Name:",    "TracerPid:",	"Uid:",		"Gid:",	   "Groups:",
+		"NStgid:",  "SigBlk:",		"SigIgn:",	"SigCgt:", "CapInh:",
+		"CapPrm:",  "CapEff:",		"CapBnd:",	"CapAmb:", "NoNewPrivs",
+		"Seccomp:", "Seccomp_filters:", "Mems_allowed:"
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++)

@@ -32,6 +32,7 @@ const uint32_t library_calls[] = {
 	SYS_clock_gettime,
 	/* processors */
 	SYS_sched_getaffinity,
+	SYS_sched_setaffinity,
 	SYS_getcpu,
 	/* interrupting a running call */
 	SYS_rt_sigaction,
