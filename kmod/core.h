@@ -77,7 +77,7 @@ struct hascall_executor {
 	struct async_syscall_executor __user *record;
 	bool has_place;
 	bool gives_way; /* a sleep gives the place away: not while it sleeps for want of calls */
-	bool tells_grow;
+	u32 flags;	/* enum async_syscall_lend_flags */
 	u32 cursor;
 	int ends; /* area's, when it came in */
 	u64 look_until_ns;
@@ -90,8 +90,7 @@ struct hascall_area *hascall_area_make(const struct async_syscall_setup *setup);
 void hascall_area_free(struct hascall_area *area);
 
 /* exec.c. Lend the calling thread: enum async_syscall_why, or an error for user space. */
-long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record,
-		  u32 flags);
+long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record);
 
 /* entry.c: user accesses to entries. All: -EFAULT, -EPROTO. */
 
@@ -113,7 +112,8 @@ bool place_try(struct hascall_executor *x);
 int place_wait(struct hascall_executor *x);
 /* END was met: all that are inside leave. */
 void place_shut(struct hascall_executor *x);
-bool place_is_lent(void); /* is this thread inside hascall_exec()? */
+/* The executor that this thread is, if it is inside hascall_exec(); or NULL. */
+struct hascall_executor *place_find(void);
 void place_setup(void);
 void place_teardown(void);
 

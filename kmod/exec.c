@@ -93,6 +93,7 @@ static int leave_record(struct hascall_executor *x, enum async_syscall_left left
 		.ret = ret,
 		.link = c->link,
 		.failed = c->failed,
+		.flags = x->flags,
 	};
 
 	memcpy(r.arg, c->arg, sizeof(r.arg));
@@ -239,7 +240,7 @@ static int look(struct hascall_executor *x)
 		place_shut(x);
 	if (index < 0)
 		return (int)index;
-	if (x->tells_grow && atomic_read(&x->area->parked) == 0)
+	if ((x->flags & ASYNC_SYSCALL_TELL_GROW) && atomic_read(&x->area->parked) == 0)
 		return -EXFULL;
 	if (!front_may_execute())
 		return -EPERM;
@@ -343,21 +344,21 @@ static long why(int r)
 	}
 }
 
-long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record,
-		  u32 flags)
+long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record)
 {
 	struct hascall_executor x = { .area = area, .record = record };
 	int r;
 
 	if (area->mm != current->mm)
 		return -EPERM;
-	if (flags & ~ASYNC_SYSCALL_TELL_GROW)
-		return -EINVAL;
 	if ((unsigned long)record % __alignof__(*record) || !access_ok(record, sizeof(*record)))
 		return -EFAULT;
-	if (place_is_lent())
+	if (place_find())
 		return -EDEADLK;
-	x.tells_grow = flags & ASYNC_SYSCALL_TELL_GROW;
+	if (get_user(x.flags, &record->flags))
+		return -EFAULT;
+	if (x.flags & ~ASYNC_SYSCALL_TELL_GROW)
+		return -EINVAL;
 	frame_save(&x.saved, current_pt_regs());
 	place_begin(&x);
 	r = serve(&x);

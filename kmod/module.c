@@ -116,22 +116,17 @@ static long device_begin(struct file *file, const void __user *arg)
 	return 0;
 }
 
-static long device_exec(struct file *file, const void __user *arg)
+static long device_exec(struct file *file, void __user *arg)
 {
 	struct hascall_area *area = smp_load_acquire(&file->private_data);
-	struct async_syscall_lend lend;
 	long r;
 
 	if (!area)
 		return -EINVAL;
-	if (copy_from_user(&lend, arg, sizeof(lend)))
-		return -EFAULT;
-	if (lend.reserved)
-		return -EINVAL;
 	if (!front_may_execute())
 		return -EPERM;
 	get_file(file); /* a posted close() of it must not free the area under the executor */
-	r = hascall_exec(area, (struct async_syscall_executor __user *)lend.executor, lend.flags);
+	r = hascall_exec(area, arg);
 	fput(file);
 	return r;
 }
@@ -142,7 +137,7 @@ static long device_ioctl(struct file *file, unsigned int command, unsigned long 
 	case HASCALL_BEGIN:
 		return device_begin(file, (const void __user *)arg);
 	case HASCALL_EXEC:
-		return device_exec(file, (const void __user *)arg);
+		return device_exec(file, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -39,7 +39,7 @@ static void place_sched_out(struct preempt_notifier *notifier, struct task_struc
 {
 	struct hascall_executor *x = container_of(notifier, struct hascall_executor, notifier);
 
-	if (current->mm && x->gives_way && x->has_place && !current->on_rq) {
+	if (x->gives_way && x->has_place && !current->on_rq) {
 		x->has_place = false;
 		place_give(x->area);
 	}
@@ -50,13 +50,16 @@ static struct preempt_ops place_ops = {
 	.sched_out = place_sched_out,
 };
 
-bool place_is_lent(void)
+struct hascall_executor *place_find(void)
 {
 	struct preempt_notifier *notifier;
 
 	hlist_for_each_entry(notifier, &current->preempt_notifiers,
-			     link) if (notifier->ops == &place_ops) return true;
-	return false;
+			     link) if (notifier->ops ==
+				       &place_ops) return container_of(notifier,
+								       struct hascall_executor,
+								       notifier);
+	return NULL;
 }
 
 void place_begin(struct hascall_executor *x)

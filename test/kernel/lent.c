@@ -56,13 +56,11 @@ int lent_forget(struct lent_area *a)
 	return (int)answer(close(a->handle));
 }
 
-long lent_exec(struct lent_area *a, struct async_syscall_executor *record, uint32_t flags)
+long lent_exec(struct lent_area *a, struct async_syscall_executor *record)
 {
-	struct async_syscall_lend lend = { .executor = (uintptr_t)record, .flags = flags };
-
 	if (a->patched)
-		return answer(syscall(ASYNC_SYSCALL_EXEC_NUMBER, a->handle, record, flags));
-	return answer(ioctl(a->handle, HASCALL_EXEC, &lend));
+		return answer(syscall(ASYNC_SYSCALL_EXEC_NUMBER, a->handle, record));
+	return answer(ioctl(a->handle, HASCALL_EXEC, record));
 }
 
 static void start_one(struct lent_area *a);
@@ -76,8 +74,8 @@ static void *stay_lent(void *arg)
 	for (;;) {
 		bool room = __atomic_load_n(&a->count, __ATOMIC_RELAXED) < LENT_THREADS;
 
-		t->answer = lent_exec(a, &t->record,
-				      a->grows && room ? ASYNC_SYSCALL_TELL_GROW : 0);
+		t->record.flags = a->grows && room ? ASYNC_SYSCALL_TELL_GROW : 0;
+		t->answer = lent_exec(a, &t->record);
 		if (t->answer == ASYNC_SYSCALL_GROW) {
 			t->grown++;
 			start_one(a);

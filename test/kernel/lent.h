@@ -50,7 +50,7 @@ int lent_begin(struct lent_area *a, struct syscall_info *entry, uint32_t count);
 int lent_forget(struct lent_area *a);
 
 /* Lend the calling thread once. */
-long lent_exec(struct lent_area *a, struct async_syscall_executor *record, uint32_t flags);
+long lent_exec(struct lent_area *a, struct async_syscall_executor *record);
 
 /* Threads that stay lent until END, bring another when told, and go on after a signal. */
 void lent_start(struct lent_area *a, uint32_t count);

@@ -112,13 +112,12 @@ static void numbers_that_are_no_calls_are_refused(void)
 static void a_posted_call_cannot_lend_its_executor(void)
 {
 	static struct async_syscall_executor record;
-	struct async_syscall_lend lend = { .executor = (uintptr_t)&record };
 
 	begin(2);
 	if (area.patched)
 		SKIP("the patched kernel's numbers are never on the list");
 	CHECK_INT(lent_call(&area, 0, SYS_ioctl,
-			    ARGS((uint64_t)area.handle, HASCALL_EXEC, (uintptr_t)&lend)),
+			    ARGS((uint64_t)area.handle, HASCALL_EXEC, (uintptr_t)&record)),
 		  -EDEADLK);
 	lent_end(&area, 63);
 }
@@ -150,15 +149,17 @@ static void wrong_lending_is_refused(void)
 	static struct async_syscall_executor record[2];
 
 	begin(0);
-	CHECK_INT(lent_exec(&area, record, 1u << 31), -EINVAL);
-	CHECK_INT(lent_exec(&area, NULL, 0), -EFAULT);
-	CHECK_INT(lent_exec(&area, (void *)((char *)record + 8), 0), -EFAULT);
-	CHECK_INT(lent_exec(&area, (void *)UINT64_C(0xffff800000000000), 0), -EFAULT);
+	record[0].flags = 1u << 31;
+	CHECK_INT(lent_exec(&area, record), -EINVAL);
+	record[0].flags = 0;
+	CHECK_INT(lent_exec(&area, NULL), -EFAULT);
+	CHECK_INT(lent_exec(&area, (void *)((char *)record + 8)), -EFAULT);
+	CHECK_INT(lent_exec(&area, (void *)UINT64_C(0xffff800000000000)), -EFAULT);
 	record[0].left = 77;
-	CHECK_INT(lent_exec(&area, record, 0), -EINVAL);
+	CHECK_INT(lent_exec(&area, record), -EINVAL);
 	record[0].left = ASYNC_SYSCALL_LEFT_CALL;
 	record[0].entry = ENTRIES + 1;
-	CHECK_INT(lent_exec(&area, record, 0), -EINVAL);
+	CHECK_INT(lent_exec(&area, record), -EINVAL);
 	CHECK_INT(lent_forget(&area), 0);
 }
 
@@ -171,7 +172,7 @@ static void impossible_states_end_the_executor(void)
 	begin(0);
 	for (unsigned int i = 0; i < ARRAY_COUNT(impossible); i++) {
 		__atomic_store_n(&entry[9].state, impossible[i], __ATOMIC_RELAXED);
-		CHECK_INT(lent_exec(&area, &record, 0), -EPROTO);
+		CHECK_INT(lent_exec(&area, &record), -EPROTO);
 	}
 	CHECK_INT(lent_forget(&area), 0);
 }

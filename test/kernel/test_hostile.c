@@ -159,7 +159,7 @@ static void a_lost_doorbell_ends_the_executors(void)
 	if (!area.patched)
 		CHECK_INT(ioctl(area.handle, HASCALL_BEGIN, &area.setup), 0);
 	CHECK_INT(munmap(words, AREA_SIZE), 0);
-	CHECK_INT(lent_exec(&area, &record, 0), -EFAULT);
+	CHECK_INT(lent_exec(&area, &record), -EFAULT);
 	CHECK_INT(lent_forget(&area), 0);
 }
 
@@ -171,7 +171,7 @@ static void a_lost_record_ends_its_executor_only(void)
 	CHECK(lost != MAP_FAILED);
 	begin(0);
 	CHECK_INT(munmap(lost, 4096), 0);
-	CHECK_INT(lent_exec(&area, lost, 0), -EFAULT);
+	CHECK_INT(lent_exec(&area, lost), -EFAULT);
 	lent_start(&area, 1);
 	CHECK_INT(lent_call(&area, 3, SYS_getpid, NO_ARGS), getpid());
 	lent_end(&area, END_ENTRY);
@@ -241,7 +241,8 @@ static void *lend_again(void *arg)
 				((uint32_t *)&t->record)[i] = next_random(&seed) % 20;
 		/* A call that is executed from a record must be a harmless one, too. */
 		t->record.num = harmless[next_random(&seed) % ARRAY_COUNT(harmless)];
-		lent_exec(&area, &t->record, 0);
+		t->record.flags = next_random(&seed) & ASYNC_SYSCALL_TELL_GROW;
+		lent_exec(&area, &t->record);
 	}
 	return NULL;
 }
@@ -309,7 +310,7 @@ static void a_filtered_thread_is_refused(void)
 		SKIP("the patched kernel asks the filter about each call");
 	forbid_getppid(SECCOMP_RET_ERRNO | EACCES, 0);
 	CHECK_INT(slot_post(&entry[1], SYS_getppid, NO_ARGS), 0);
-	CHECK_INT(lent_exec(&area, &record, 0), -EPERM);
+	CHECK_INT(lent_exec(&area, &record), -EPERM);
 	CHECK_INT(slot_state(&entry[1]), SYSCALL_HASCALL); /* somebody else may execute it */
 	CHECK_INT(lent_forget(&area), 0);
 }
@@ -388,7 +389,7 @@ static void traced(void)
 	CHECK_INT(slot_end(&entry[2]), 0);
 	CHECK_INT(ptrace(PTRACE_TRACEME, 0, 0, 0), 0);
 	raise(SIGSTOP);
-	CHECK_INT(lent_exec(&area, &record, 0), patched ? ASYNC_SYSCALL_ENDED : -EPERM);
+	CHECK_INT(lent_exec(&area, &record), patched ? ASYNC_SYSCALL_ENDED : -EPERM);
 	if (patched) {
 		CHECK_INT(slot_take(&entry[1], &ret, &flags), 0);
 		CHECK_INT(ret, getppid());
@@ -432,21 +433,21 @@ static void a_tracer_sees_posted_calls_or_stops_them(void)
 /* By the gate of 32-bit programs: other numbers, other structures. */
 static void a_32_bit_call_cannot_lend(void)
 {
-	struct async_syscall_lend *lend = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-					       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct async_syscall_executor *record = mmap(
+		NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	uint64_t number;
 	uint64_t r;
 
-	CHECK(lend != MAP_FAILED);
+	CHECK(record != MAP_FAILED);
 	begin(0);
 	number = area.patched ? ASYNC_SYSCALL_EXEC_NUMBER : 54; /* ioctl */
 	__asm__ volatile("int $0x80"
 			 : "=a"(r)
 			 : "a"(number), "b"((uint64_t)area.handle), "c"((uint64_t)HASCALL_EXEC),
-			   "d"(lend)
+			   "d"(record)
 			 : "r8", "r9", "r10", "r11", "memory");
 	CHECK((int)r == -ENOTTY || (int)r == -ENOSYS);
-	CHECK_INT(munmap(lend, 4096), 0);
+	CHECK_INT(munmap(record, 4096), 0);
 	CHECK_INT(lent_forget(&area), 0);
 }
 
