@@ -49,7 +49,8 @@ static uint32_t nasty_word(uint64_t random)
 	case 0:
 		return (uint32_t)(random >> 8);
 	case 1:
-		return (uint32_t)(random >> 8) % (SYSCALL_END + 2) | ((random >> 4 & 7) << 8);
+		return (uint32_t)(random >> 8) % (SYSCALL_END + 2) | (uint32_t)(random >> 4 & 7)
+									     << 8;
 	default:
 		return (uint32_t)(random >> 8) % (SYSCALL_END + 1);
 	}
