@@ -21,7 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ENTRIES_DEFAULT 32u
+#define ENTRIES_DEFAULT 64u
 #define ENTRIES_MAX 256u
 #define COPY_CALLS 9u /* of the longest step: a small file with its attributes */
 
@@ -316,7 +316,7 @@ static const char help[] =
 	"  -r, -R, --recursive   copy folders with all that is in them\n"
 	"  -p, --preserve        keep modes and times, and owners if run by root\n"
 	"  -v, --verbose         name what is copied\n"
-	"  -j, --jobs=N          copy N files at a time (1 to 256; 32)\n"
+	"  -j, --jobs=N          copy N files at a time (1 to 256; 64)\n"
 	"      --help            print this and leave\n"
 	"\n"
 	"The exit status is 0, or 1 if something could not be copied.\n";

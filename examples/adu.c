@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_DEFAULT 64u
+#define ENTRIES_DEFAULT 256u
 #define ENTRIES_MAX 2048u
 
 struct adu_folder {
@@ -237,7 +237,7 @@ static const char help[] =
 	"  -l, --count-links       count a file once for each of its names\n"
 	"  -s, --summarize         one line for each FILE: --max-depth=0\n"
 	"  -x, --one-file-system   leave out what is on another file system than FILE\n"
-	"  -j, --jobs=N            ask for N files at a time (1 to 2048; 64)\n"
+	"  -j, --jobs=N            ask for N files at a time (1 to 2048; 256)\n"
 	"      --help              print this and leave\n"
 	"\n"
 	"The exit status is 0, or 1 if something could not be read.\n";
