@@ -211,11 +211,17 @@ static const struct test *find(const struct test *tests, size_t count, const cha
 	exit(2);
 }
 
-/* Tests count descriptors: they begin with 0, 1 and 2 open, whoever started them. */
-static void open_standard_streams(void)
+/*
+ * Whoever started them, tests begin with descriptors 0, 1 and 2 open, since they count
+ * them, and with no signal ignored (nohup, a job in the background).
+ */
+static void begin_as_usual(void)
 {
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD };
 	int fd;
 
+	for (size_t i = 0; i < ARRAY_COUNT(signals); i++)
+		signal(signals[i], SIG_DFL);
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -228,7 +234,7 @@ int test_main(int argc, char **argv, const struct test *tests, size_t count)
 	size_t wanted = argc > 1 ? (size_t)argc - 1 : count;
 	size_t failed = 0;
 
-	open_standard_streams();
+	begin_as_usual();
 	verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
 	if (verdict == MAP_FAILED) {

@@ -43,6 +43,15 @@ class Result:
         return {"status": str(self.status), "stdout": self.out, "stderr": self.err}
 
 
+def forget_ignored_signals():
+    """Who starts the tests may ignore some (nohup, a job in the background); the cases mean the usual ones."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+                   signal.SIGALRM, signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def adopt_strays():
     """Become the parent of processes whose parent died, so that run() finds them; and leave tidily on SIGTERM."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
