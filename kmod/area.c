@@ -25,6 +25,13 @@ static bool word_is_good(u64 address)
 	       access_ok((void __user *)address, sizeof(u32));
 }
 
+/* Words for all entries, if there are any. */
+static bool bits_are_good(u64 address, u64 entries, u64 entry_size)
+{
+	return address % sizeof(u64) == 0 &&
+	       access_ok((void __user *)address, entries * entry_size);
+}
+
 static bool setup_is_good(const struct async_syscall_setup *s)
 {
 	u64 size = (u64)s->count * sizeof(struct async_syscall_info);
@@ -35,6 +42,12 @@ static bool setup_is_good(const struct async_syscall_setup *s)
 	    s->count > ASYNC_SYSCALL_ENTRIES_MAX || !access_ok((void __user *)s->array, size))
 		return false;
 	if (s->running > RUNNING_MAX)
+		return false;
+	if (!bits_are_good(s->posted, DIV_ROUND_UP(s->count, HINT_ENTRIES), HINT_SIZE) ||
+	    !bits_are_good(s->done, DIV_ROUND_UP(s->count, 64), sizeof(u64)) ||
+	    !bits_are_good(s->cut, s->count, sizeof(s32)))
+		return false;
+	if (s->attention && (!s->done || !word_is_good(s->attention)))
 		return false;
 	return (!s->rings && !s->sleepers) || (word_is_good(s->rings) && word_is_good(s->sleepers));
 }
@@ -53,6 +66,10 @@ struct hascall_area *hascall_area_make(const struct async_syscall_setup *setup)
 	area->array = (struct async_syscall_info __user *)setup->array;
 	area->rings = (u32 __user *)setup->rings;
 	area->sleepers = (u32 __user *)setup->sleepers;
+	area->posted = (u64 __user *)setup->posted;
+	area->done = (u32 __user *)setup->done;
+	area->attention = (u32 __user *)setup->attention;
+	area->cut = (s32 __user *)setup->cut;
 	area->count = setup->count;
 	area->running = setup->running ? setup->running : 1;
 	area->spin_ns = setup->spin_ns;

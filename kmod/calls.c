@@ -12,6 +12,7 @@
 #include <linux/nospec.h>
 #include <linux/resource.h>
 #include <linux/time.h>
+#include <linux/wait.h>
 
 #define CALL_NUMBERS 512u
 #define CALL_X32_BIT 0x40000000u
@@ -29,6 +30,8 @@ enum call_class {
 	CALL_IOPRIO,
 	CALL_PERF,
 	CALL_UNSHARE,
+	CALL_WAITPID,
+	CALL_WAITID,
 	CALL_THREAD,
 	CALL_PROCESS,
 	CALL_GONE,
@@ -56,15 +59,21 @@ static bool futex_is_owned(u32 op)
 }
 
 /* Is it about the executor rather than the caller? */
-static bool is_about_executor(enum call_class class, u32 first, u32 second, u32 third)
+static bool is_about_executor(enum call_class class, const u64 arg[6])
 {
+	u32 first = (u32)arg[0], second = (u32)arg[1];
+
 	switch (class) {
 	case CALL_NOT_SELF:
 		return first == 0;
 	case CALL_FUTEX:
 		return futex_is_owned(second);
 	case CALL_CLOCK:
-		return first == CLOCK_THREAD_CPUTIME_ID;
+		return first == CLOCK_THREAD_CPUTIME_ID || (first | 3) == U32_MAX;
+	case CALL_WAITPID:
+		return (u32)arg[2] & __WNOTHREAD;
+	case CALL_WAITID:
+		return (u32)arg[3] & __WNOTHREAD;
 	case CALL_USAGE:
 		return first == RUSAGE_THREAD;
 	case CALL_PRIORITY:
@@ -74,7 +83,7 @@ static bool is_about_executor(enum call_class class, u32 first, u32 second, u32 
 	case CALL_PERF:
 		return second == 0;
 	case CALL_UNSHARE:
-		return third & CLOSE_RANGE_UNSHARE;
+		return (u32)arg[2] & CLOSE_RANGE_UNSHARE;
 	case CALL_RUN:
 	case CALL_WAIT:
 	case CALL_FCNTL:
@@ -93,7 +102,7 @@ int hascall_call_check(u32 num, const u64 arg[6])
 	class = call_classes[array_index_nospec(num, CALL_NUMBERS)];
 	if (class == CALL_UNKNOWN || class == CALL_GONE)
 		return -ENOSYS;
-	if (is_about_executor(class, (u32)arg[0], (u32)arg[1], (u32)arg[2]))
+	if (is_about_executor(class, arg))
 		return -EOPNOTSUPP;
 	return 0;
 }

@@ -36,12 +36,20 @@
 /* A look for nothing. */
 #define HASCALL_NONE (-1)
 
+/* struct area_hint of slot/area.h: four words tell which of 256 entries to visit; then others. */
+#define HINT_ENTRIES 256u
+#define HINT_SIZE 64u
+
 struct hascall_area {
 	/* constant */
 	struct mm_struct *mm; /* compared, and kept from being reused */
 	struct async_syscall_info __user *array;
 	u32 __user *rings; /* NULL: a timer instead */
 	u32 __user *sleepers;
+	u64 __user *posted; /* NULL, as those below: without */
+	u32 __user *done;
+	u32 __user *attention;
+	s32 __user *cut;
 	u32 count;
 	u32 running;
 	u32 spin_ns;
@@ -81,6 +89,7 @@ struct hascall_executor {
 	u32 cursor;
 	int ends; /* area's, when it came in */
 	u64 look_until_ns;
+	bool tells; /* a completion met *attention */
 	struct hascall_frame saved;
 	struct hascall_call call;
 };
@@ -94,9 +103,11 @@ long hascall_exec(struct hascall_area *area, struct async_syscall_executor __use
 
 /* entry.c: user accesses to entries. All: -EFAULT, -EPROTO. */
 
-/* Index of an entry with something to do, HASCALL_NONE, or -ESHUTDOWN if one holds END. */
+/* Is there an entry with something to do? Its index; HASCALL_NONE. */
+long entry_peek(struct hascall_executor *x);
+/* The next such entry in turn; who gets it must claim it. */
 long entry_find(struct hascall_executor *x);
-/* Claim it and copy the call out: 0; -EAGAIN: somebody was faster. */
+/* Claim it and copy the call out: 0; -EAGAIN: somebody was faster; -ESHUTDOWN: it holds END. */
 int entry_claim(struct hascall_executor *x, u32 index);
 /* Claim the entry that x->call's link leads to, into x->call: 0; -EAGAIN: it leads nowhere. */
 int entry_claim_next(struct hascall_executor *x);

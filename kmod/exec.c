@@ -195,19 +195,45 @@ static int call_complete(struct hascall_executor *x, s64 result)
 	return entry_claim_next(x);
 }
 
-/* Execute x->call and what follows in its chain. 0, or why the thread must leave. */
-static int chain_run(struct hascall_executor *x)
+/* What a call of a chain gives instead of being begun, as the process says: 0: it is begun. */
+static int call_is_cut(struct hascall_executor *x, s64 *ret_result)
 {
-	int r;
+	s32 cut = 0;
 
-	do {
-		s64 result = call_prepare(&x->call);
+	if (x->area->cut && (x->call.link || x->call.place > 0) &&
+	    get_user(cut, x->area->cut + x->call.index))
+		return -EFAULT;
+	*ret_result = cut < 0 ? cut : 0;
+	return 0;
+}
 
-		r = result ? 0 : call_execute(x, ASYNC_SYSCALL_LEFT_CALL, &result);
-		if (r == 0)
-			r = call_complete(x, result);
-	} while (r == 0);
-	return r == -EAGAIN ? 0 : r;
+/* Execute x->call, complete it, claim the next one of its chain. 0; -EAGAIN: there is none. */
+static int call_run(struct hascall_executor *x, enum async_syscall_left how)
+{
+	struct hascall_call *c = &x->call;
+	s64 result;
+	int r = call_is_cut(x, &result);
+
+	if (r == 0 && result == 0)
+		result = call_prepare(c);
+	if (r == 0 && result == 0)
+		r = call_execute(x, how, &result);
+	return r ?: call_complete(x, result);
+}
+
+/* Execute x->call and what follows in its chain. 0, or why the thread must leave. */
+static int chain_run(struct hascall_executor *x, enum async_syscall_left how)
+{
+	int r = call_run(x, how);
+
+	while (r == 0) {
+		if (x->tells)
+			return leave_record(x, ASYNC_SYSCALL_LEFT_CALL, 0) ?: -ECOMM;
+		r = call_run(x, ASYNC_SYSCALL_LEFT_CALL);
+	}
+	if (r == -EAGAIN)
+		return x->tells ? -ECOMM : 0;
+	return r;
 }
 
 /* Go on with what was left when this thread was here last. 0, or why it must leave. */
@@ -215,40 +241,55 @@ static int chain_resume(struct hascall_executor *x)
 {
 	s64 result = 0;
 	int left = take_record(x, &result);
-	int r = 0;
+	int r;
 
 	if (left <= 0)
 		return left;
 	if (left != ASYNC_SYSCALL_LEFT_RESULT)
-		r = call_execute(x, left, &result);
+		return chain_run(x, left);
+	r = call_complete(x, result);
 	if (r == 0)
-		r = call_complete(x, result);
-	if (r == 0)
-		return chain_run(x);
-	return r == -EAGAIN ? 0 : r;
+		return x->tells ? leave_record(x, ASYNC_SYSCALL_LEFT_CALL, 0) ?: -ECOMM
+				: chain_run(x, ASYNC_SYSCALL_LEFT_CALL);
+	return r != -EAGAIN ? r : x->tells ? -ECOMM : 0;
+}
+
+/* Must another thread be brought before a call is begun? */
+static int must_grow(struct hascall_executor *x)
+{
+	long found;
+	u32 word;
+
+	if (!(x->flags & ASYNC_SYSCALL_TELL_GROW) || atomic_read(&x->area->parked) > 0)
+		return 0;
+	found = entry_peek(x);
+	if (found < 0)
+		return found == HASCALL_NONE ? 0 : (int)found;
+	return get_user(word, &x->area->array[found].state) ? -EFAULT : word != SYSCALL_END;
 }
 
 /* Look once at the entries; execute one call. */
 static int look(struct hascall_executor *x)
 {
-	long index = entry_find(x);
-	int r;
+	int r = must_grow(x);
+	long index;
 
-	if (index == HASCALL_NONE)
-		return LOOK_FOUND_NOTHING;
-	if (index == -ESHUTDOWN)
-		place_shut(x);
-	if (index < 0)
-		return (int)index;
-	if ((x->flags & ASYNC_SYSCALL_TELL_GROW) && atomic_read(&x->area->parked) == 0)
-		return -EXFULL;
+	if (r)
+		return r < 0 ? r : -EXFULL;
 	if (!front_may_execute())
 		return -EPERM;
+	index = entry_find(x);
+	if (index == HASCALL_NONE)
+		return LOOK_FOUND_NOTHING;
+	if (index < 0)
+		return (int)index;
 	r = entry_claim(x, (u32)index);
+	if (r == -ESHUTDOWN)
+		place_shut(x);
 	if (r == -EAGAIN)
 		return LOOK_EXECUTED; /* somebody else did: look again */
 	if (r == 0)
-		r = chain_run(x);
+		r = chain_run(x, ASYNC_SYSCALL_LEFT_CALL);
 	return r ?: LOOK_EXECUTED;
 }
 
@@ -277,11 +318,9 @@ static int idle(struct hascall_executor *x)
 		goto out;
 	}
 	/* The count is up, with a full barrier: posts from now on ring. Is there an older one? */
-	found = entry_find(x);
+	found = entry_peek(x);
 	if (found == HASCALL_NONE)
 		front_futex(area->rings, FUTEX_WAIT, seen);
-	else if (found >= 0)
-		x->cursor = (u32)found;
 	if (arch_futex_atomic_op_inuser(FUTEX_OP_ADD, -1, &unused, area->sleepers))
 		r = -EFAULT;
 out:
@@ -339,6 +378,8 @@ static long why(int r)
 		return ASYNC_SYSCALL_GROW;
 	case -ETIME:
 		return ASYNC_SYSCALL_IDLE;
+	case -ECOMM:
+		return ASYNC_SYSCALL_TELL;
 	default:
 		return r;
 	}

@@ -52,6 +52,20 @@ struct async_syscall_setup {
 	uint64_t sleepers;
 	uint32_t spin_ns; /* an executor that finds nothing goes on looking that long */
 	uint32_t idle_ms; /* how long a spare one is kept: ASYNC_SYSCALL_IDLE; 0: for ever */
+	/*
+	 * The rest is for many entries and many results; 0: done without. Bit i % 64 of the
+	 * 64-bit word i / 64 stands for entry i.
+	 */
+	/*
+	 * struct area_hint[]: where calls may have been posted. Only entries whose bit is set
+	 * are visited; who posts sets it, after the entry; so does who puts END there.
+	 */
+	uint64_t posted;
+	uint64_t done; /* bits set when an entry was completed, before attention is read */
+	/* uint32_t: not 0 after a completion: the executor leaves with ASYNC_SYSCALL_TELL. */
+	uint64_t attention;
+	/* int32_t[]: below 0: what a call of a chain gives instead of being begun. */
+	uint64_t cut;
 	uint64_t reserved[4];
 };
 
@@ -102,6 +116,7 @@ enum async_syscall_why {
 	ASYNC_SYSCALL_ENDED, /* an entry holds SYSCALL_END */
 	ASYNC_SYSCALL_GROW,  /* all others sleep in calls: lend another thread, and this one */
 	ASYNC_SYSCALL_IDLE,  /* not needed for idle_ms: the thread may end */
+	ASYNC_SYSCALL_TELL,  /* a call was completed and *attention is not 0; lend it again */
 };
 
 /* The module's ioctls. BEGIN: 0; -EINVAL, -EFAULT, -EBUSY (begun before), -ENOMEM. */

@@ -1,0 +1,204 @@
+/*
+ * test_pool.c - the words of kernel.h by which a library finds its way among many entries:
+ * posted, done, attention, cut.
+ */
+#include "test/harness.h"
+#include "test/kernel/lent.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ENTRIES 600u
+#define END_ENTRY (ENTRIES - 1)
+#define HINTS ((ENTRIES + AREA_HINT_ENTRIES - 1) / AREA_HINT_ENTRIES)
+#define WORDS ((ENTRIES + 63) / 64)
+
+static struct syscall_info entry[ENTRIES];
+static struct area_hint hint[HINTS];
+static uint64_t done[WORDS];
+static uint32_t attention;
+static int32_t cut[ENTRIES];
+static struct lent_area area;
+
+static void begin(uint32_t threads)
+{
+	if (!lent_is_there())
+		SKIP("this kernel executes no calls for others");
+	area.setup.posted = (uintptr_t)hint;
+	area.setup.done = (uintptr_t)done;
+	area.setup.attention = (uintptr_t)&attention;
+	area.setup.cut = (uintptr_t)cut;
+	CHECK_INT(lent_begin(&area, entry, ENTRIES), 0);
+	lent_start(&area, threads);
+}
+
+static void mark(uint32_t i)
+{
+	area_mark_posted(&hint[i / AREA_HINT_ENTRIES], i % AREA_HINT_ENTRIES);
+	lent_ring(&area);
+}
+
+static void post(uint32_t i, uint32_t num, const uint64_t arg[6])
+{
+	CHECK_INT(slot_post(&entry[i], num, arg), 0);
+	mark(i);
+}
+
+static bool is_done(uint32_t i)
+{
+	return __atomic_load_n(&done[i / 64], __ATOMIC_ACQUIRE) >> (i % 64) & 1;
+}
+
+static int64_t take(uint32_t i)
+{
+	int64_t ret = lent_take(&area, i);
+
+	while (!is_done(i)) /* a moment after the state */
+		usleep(100);
+	__atomic_fetch_and(&done[i / 64], ~(UINT64_C(1) << (i % 64)), __ATOMIC_SEQ_CST);
+	return ret;
+}
+
+/* END is marked like a call; lent_end() puts it there once more. */
+static void finish(void)
+{
+	CHECK_INT(slot_end(&entry[END_ENTRY]), 0);
+	mark(END_ENTRY);
+	lent_end(&area, END_ENTRY);
+}
+
+static void only_marked_entries_are_visited(void)
+{
+	const uint32_t some[] = { 0, 1, 63, 64, 255, 256, 257, 511, 512, 598 };
+
+	begin(2);
+	CHECK_INT(slot_post(&entry[7], SYS_getpid, NO_ARGS), 0);
+	for (unsigned int round = 0; round < 20; round++) {
+		for (unsigned int i = 0; i < ARRAY_COUNT(some); i++)
+			post(some[i], SYS_getppid, NO_ARGS);
+		for (unsigned int i = 0; i < ARRAY_COUNT(some); i++)
+			CHECK_INT(take(some[i]), getppid());
+	}
+	CHECK_INT(slot_state(&entry[7]), SYSCALL_HASCALL);
+	mark(7);
+	CHECK_INT(take(7), getpid());
+	finish();
+}
+
+static void marks_without_a_call_do_nothing(void)
+{
+	begin(2);
+	for (uint32_t i = 0; i < 300; i++)
+		mark(i);
+	post(9, SYS_getpid, NO_ARGS);
+	CHECK_INT(take(9), getpid());
+	finish();
+}
+
+static void a_mark_beyond_the_entries_ends_the_executor(void)
+{
+	static struct async_syscall_executor record;
+
+	begin(0);
+	area_mark_posted(&hint[HINTS - 1], ENTRIES % AREA_HINT_ENTRIES + 1);
+	CHECK_INT(lent_exec(&area, &record), -EPROTO);
+	CHECK_INT(lent_forget(&area), 0);
+}
+
+static void an_executor_comes_out_to_tell(void)
+{
+	static struct async_syscall_executor record;
+
+	begin(0);
+	attention = 1;
+	for (uint32_t i = 0; i < 3; i++)
+		post(i * 100, SYS_getpid, NO_ARGS);
+	for (uint32_t i = 0; i < 3; i++) {
+		CHECK_INT(lent_exec(&area, &record), ASYNC_SYSCALL_TELL);
+		CHECK_INT(record.left, ASYNC_SYSCALL_LEFT_NOTHING);
+		CHECK(is_done(i * 100));
+		CHECK(!is_done(i * 100 + 100));
+	}
+	attention = 0;
+	post(5, SYS_getpid, NO_ARGS);
+	CHECK_INT(slot_end(&entry[END_ENTRY]), 0);
+	mark(END_ENTRY);
+	CHECK_INT(lent_exec(&area, &record), ASYNC_SYSCALL_ENDED);
+	CHECK(is_done(5));
+	/* The mark stays for those who come later. */
+	CHECK_INT(lent_exec(&area, &record), ASYNC_SYSCALL_ENDED);
+	CHECK_INT(lent_forget(&area), 0);
+}
+
+static void post_chain(const uint32_t *at, const uint64_t *link, uint32_t count)
+{
+	for (uint32_t i = count - 1; i < count; i--) {
+		uint64_t word = link[i] | (i + 1 < count ? SYSCALL_LINK_NEXT(at[i + 1]) : 0);
+
+		CHECK_INT(i > 0 ? slot_post_held(&entry[at[i]], SYS_getpid, NO_ARGS, word)
+				: slot_post_first(&entry[at[i]], SYS_getpid, NO_ARGS, word),
+			  0);
+	}
+	mark(at[0]);
+}
+
+static void a_chain_goes_on_after_telling(void)
+{
+	static struct async_syscall_executor record;
+	const uint32_t at[] = { 300, 2, 599 - 64 };
+	const uint64_t link[] = { 0, 0, 0 };
+
+	begin(0);
+	attention = 1;
+	post_chain(at, link, ARRAY_COUNT(at));
+	for (uint32_t i = 0; i < ARRAY_COUNT(at); i++) {
+		bool last = i + 1 == ARRAY_COUNT(at);
+
+		CHECK_INT(lent_exec(&area, &record), ASYNC_SYSCALL_TELL);
+		CHECK_INT(record.left, last ? ASYNC_SYSCALL_LEFT_NOTHING : ASYNC_SYSCALL_LEFT_CALL);
+		CHECK_INT(take(at[i]), getpid());
+	}
+	CHECK_INT(lent_forget(&area), 0);
+}
+
+static void a_call_that_was_cut_is_not_begun(void)
+{
+	const uint32_t at[] = { 10, 11, 12, 13 };
+	const uint64_t link[] = { 0, 0, SYSCALL_LINK_ALWAYS, SYSCALL_LINK_ALWAYS };
+
+	begin(1);
+	cut[11] = -ETIMEDOUT;
+	cut[13] = 5; /* not a failure: means nothing */
+	post_chain(at, link, ARRAY_COUNT(at));
+	CHECK_INT(take(10), getpid());
+	CHECK_INT(take(11), -ETIMEDOUT);
+	CHECK_INT(take(12), getpid());
+	CHECK_INT(take(13), getpid());
+	finish();
+}
+
+static void wrong_words_are_refused(void)
+{
+	if (!lent_is_there())
+		SKIP("this kernel executes no calls for others");
+	area.setup.posted = (uintptr_t)hint + 4;
+	CHECK_INT(lent_begin(&area, entry, ENTRIES), -EINVAL);
+	area.setup.posted = UINT64_C(1) << 63;
+	CHECK_INT(lent_begin(&area, entry, ENTRIES), -EINVAL);
+	area.setup.posted = 0;
+	area.setup.attention = (uintptr_t)&attention; /* without done */
+	CHECK_INT(lent_begin(&area, entry, ENTRIES), -EINVAL);
+}
+
+static const struct test tests[] = {
+	TEST(only_marked_entries_are_visited),
+	TEST(marks_without_a_call_do_nothing),
+	TEST(a_mark_beyond_the_entries_ends_the_executor),
+	TEST(an_executor_comes_out_to_tell),
+	TEST(a_chain_goes_on_after_telling),
+	TEST(a_call_that_was_cut_is_not_begun),
+	TEST(wrong_words_are_refused),
+};
+TEST_MAIN(tests)
