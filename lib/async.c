@@ -10,9 +10,11 @@
 #include "lib/chain.h"
 #include "lib/do_syscall.h"
 #include "lib/futex.h"
+#include "lib/kernel.h"
 #include "slot/area.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #define IDLE_SPIN_NS 10000
 
@@ -23,6 +25,7 @@ struct async_area {
 	bool open;
 	uint32_t inside; /* threads in async_syscall_exec */
 	/* constant while open */
+	struct kernel_area kernel; /* handle < 0: the threads execute by themselves */
 	struct syscall_info *array;
 	uint32_t count;
 	uint32_t flags;
@@ -54,6 +57,24 @@ static void area_leave(struct async_area *a)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Let the kernel execute, if it can: every lent thread runs at once, as without it. */
+static void begin_kernel(struct async_area *a)
+{
+	bool rings = a->flags & ASYNC_SYSCALL_RINGS;
+	const struct async_syscall_setup setup = {
+		.size = sizeof(setup),
+		.array = (uintptr_t)a->array,
+		.count = a->count,
+		.running = ASYNC_SYSCALL_RUNNING_MAX,
+		.rings = rings ? (uintptr_t)&a->bell.rings : 0,
+		.sleepers = rings ? (uintptr_t)&a->server.sleepers : 0,
+		.spin_ns = IDLE_SPIN_NS,
+	};
+
+	if (kernel_begin(&setup, &a->kernel) < 0)
+		a->kernel.handle = -1;
+}
+
 int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flags)
 {
 	int r = -ENFILE;
@@ -70,6 +91,7 @@ int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flag
 		a->array = array;
 		a->count = count;
 		a->flags = flags;
+		begin_kernel(a);
 		__atomic_store_n(&a->open, true, __ATOMIC_RELAXED);
 		r = (int)i;
 	}
@@ -86,8 +108,10 @@ int async_syscall_exit(int number)
 	pthread_mutex_lock(&lock);
 	if (areas[number].open) {
 		r = areas[number].inside > 0 ? -EBUSY : 0;
-		if (r == 0)
+		if (r == 0) {
 			__atomic_store_n(&areas[number].open, false, __ATOMIC_RELAXED);
+			kernel_forget(&areas[number].kernel);
+		}
 	}
 	pthread_mutex_unlock(&lock);
 	return r;
@@ -202,24 +226,93 @@ static int64_t sleep_and_visit(struct async_area *a, struct async_place *p)
 	return executed;
 }
 
-int async_syscall_exec(int number)
+/* Complete the call that the kernel left in the record, and go on along its chain here. */
+static int finish_left(struct async_area *a, struct async_place *p,
+		       const struct async_syscall_executor *left)
 {
-	struct async_area *a = area_enter(number);
+	struct slot_call call = { .num = left->num, .linked = true, .link = left->link };
+	int64_t result = left->ret;
+	struct syscall_info *e;
+	bool must_wake = false;
+	int leave;
+	int r;
+
+	if (left->entry == 0 || left->entry > a->count || left->place >= SYSCALL_CHAIN_MAX)
+		return -EPROTO; /* a stray write of the application's */
+	e = &a->array[left->entry - 1];
+	memcpy(call.arg, left->arg, sizeof(call.arg));
+	p->chain.length = left->place;
+	p->chain.failed = (uint32_t)left->failed;
+	memcpy(p->chain.result, left->result, sizeof(p->chain.result));
+	if (left->left != ASYNC_SYSCALL_LEFT_RESULT) {
+		leave = chain_prepare(&p->chain, &call);
+		if (leave == 0)
+			leave = call_check(&call);
+		result = leave < 0 ? leave : syscall_now(&call);
+	}
+	chain_note(&p->chain, &call, result);
+	r = slot_complete(e, result, 0, &must_wake);
+	if (r == 0 && must_wake)
+		futex_wake(&e->state, INT32_MAX);
+	return r;
+}
+
+/*
+ * Lend this thread to the kernel until END: 0; -EPROTO. -EPERM: the kernel does not want
+ * it (it is filtered or traced, the process was forked), or the array cannot be accessed:
+ * it is to go on by itself, and the result is as without the kernel.
+ */
+static int lend(struct async_area *a, struct async_place *p)
+{
+	struct async_syscall_executor record = { 0 };
+
+	for (;;) {
+		long r = kernel_lend(&a->kernel, &record);
+
+		if (r == ASYNC_SYSCALL_ENDED || r == -EPROTO)
+			return (int)r;
+		/* A handler of the application's without SA_RESTART has cut a call short. */
+		if (r == -EINTR && (record.left == ASYNC_SYSCALL_LEFT_CALL ||
+				    record.left == ASYNC_SYSCALL_LEFT_WAIT)) {
+			record.left = ASYNC_SYSCALL_LEFT_RESULT;
+			record.ret = -EINTR;
+		}
+		if (r >= 0 || r == -EINTR)
+			continue;
+		r = record.left ? finish_left(a, p, &record) : 0;
+		return r < 0 ? (int)r : -EPERM;
+	}
+}
+
+/* Execute in this thread until END: 0; -EPROTO. */
+static int execute(struct async_area *a, struct async_place *p)
+{
 	int64_t busy_until = 0;
-	struct async_place place;
 	int64_t r;
 
-	if (!a)
-		return -EBADF;
-	place.cursor = 0;
-	chain_reset(&place.chain);
 	do {
-		r = visit_all(a, &place);
+		r = visit_all(a, p);
 		if (r > 0)
 			busy_until = now_ns() + IDLE_SPIN_NS;
 		else if (r == 0 && now_ns() >= busy_until)
-			r = sleep_and_visit(a, &place);
+			r = sleep_and_visit(a, p);
 	} while (r >= 0);
-	area_leave(a);
 	return r == -ESHUTDOWN ? 0 : (int)r;
+}
+
+int async_syscall_exec(int number)
+{
+	struct async_area *a = area_enter(number);
+	struct async_place place = { 0 };
+	int r = -EPERM;
+
+	if (!a)
+		return -EBADF;
+	chain_reset(&place.chain);
+	if (a->kernel.handle >= 0)
+		r = lend(a, &place);
+	if (r == -EPERM)
+		r = execute(a, &place);
+	area_leave(a);
+	return r;
 }

@@ -7,6 +7,7 @@
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/ioprio.h>
+#include <linux/wait.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -57,6 +58,22 @@ static int check_fcntl(uint64_t command)
 	}
 }
 
+/*
+ * Clocks of the processor time of the calling thread: by name, and by number, where the
+ * complement of the thread's number stands above three bits: 4 for a thread, and which
+ * time. Thread 0 is the calling one.
+ */
+static bool is_own_clock(uint32_t clock)
+{
+	return clock == CLOCK_THREAD_CPUTIME_ID || (clock | 3) == UINT32_MAX;
+}
+
+/* __WNOTHREAD: of the calling thread's own children. */
+static int check_wait(uint64_t options)
+{
+	return (uint32_t)options & __WNOTHREAD ? -EOPNOTSUPP : CALL_MAY_WAIT;
+}
+
 /* Arguments are compared as the kernel reads them: the low 32 bits of an int. */
 int call_check_arg(const struct slot_call *call, enum call_class class)
 {
@@ -75,7 +92,7 @@ int call_check_arg(const struct slot_call *call, enum call_class class)
 	case CALL_FCNTL:
 		return check_fcntl(call->arg[1]);
 	case CALL_CLOCK:
-		return unless(first == CLOCK_THREAD_CPUTIME_ID);
+		return unless(is_own_clock(first));
 	case CALL_USAGE:
 		return unless(first == RUSAGE_THREAD);
 	case CALL_PRIORITY:
@@ -86,6 +103,10 @@ int call_check_arg(const struct slot_call *call, enum call_class class)
 		return unless(second == 0);
 	case CALL_UNSHARE:
 		return unless(call->arg[2] & CLOSE_RANGE_UNSHARE);
+	case CALL_WAITPID:
+		return check_wait(call->arg[2]);
+	case CALL_WAITID:
+		return check_wait(call->arg[3]);
 	case CALL_THREAD:
 	case CALL_PROCESS:
 		return -EOPNOTSUPP;

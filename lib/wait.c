@@ -369,6 +369,8 @@ int hascall_wait_any(struct hascall *h, int64_t timeout_ns, uint32_t flags)
 	kick_if_due(h);
 	while (h->alone && !any_completed(h) && help_any(h))
 		;
+	if (any_completed(h))
+		return 0;
 	if (timeout_ns != 0)
 		wait_spin(h, any_done_bit, 0);
 	while (!any_completed(h)) {

@@ -6,6 +6,7 @@
 #include "test/harness.h"
 
 #include <linux/futex.h>
+#include <linux/wait.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -89,6 +90,8 @@ static void every_number_of_the_kernel_headers_is_in_the_table(void)
 static void arguments_decide_where_the_table_says_so(void)
 {
 	const struct slot_call unshare = { .num = SYS_close_range, .arg = { 3, 9, 1 << 1 } };
+	const struct slot_call wait_own = { .num = SYS_wait4, .arg = { 0, 0, __WNOTHREAD } };
+	const struct slot_call wait_id_own = { .num = SYS_waitid, .arg = { 0, 0, 0, __WNOTHREAD } };
 
 	CHECK_INT(check(SYS_futex, 0, FUTEX_WAKE), CALL_MAY_RUN);
 	CHECK_INT(check(SYS_futex, 0, FUTEX_WAIT | FUTEX_PRIVATE_FLAG), CALL_MAY_WAIT);
@@ -106,7 +109,15 @@ static void arguments_decide_where_the_table_says_so(void)
 	CHECK_INT(check(SYS_perf_event_open, 0, 0), -EOPNOTSUPP);
 	CHECK_INT(check(SYS_timer_create, CLOCK_MONOTONIC, 0), CALL_MAY_RUN);
 	CHECK_INT(check(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, 0), -EOPNOTSUPP);
+	/* Thread 0's times by number; the process's. */
+	CHECK_INT(check(SYS_clock_gettime, UINT32_MAX - 1, 0), -EOPNOTSUPP);
+	CHECK_INT(check(SYS_clock_gettime, UINT64_MAX - 3, 0), -EOPNOTSUPP);
+	CHECK_INT(check(SYS_clock_gettime, UINT64_MAX - 5, 0), CALL_MAY_RUN);
 	CHECK_INT(check(SYS_close_range, 3, 9), CALL_MAY_RUN);
+	CHECK_INT(call_check(&wait_own), -EOPNOTSUPP);
+	CHECK_INT(call_check(&wait_id_own), -EOPNOTSUPP);
+	CHECK_INT(check(SYS_wait4, 0, 0), CALL_MAY_WAIT);
+	CHECK_INT(check(SYS_waitid, 0, 0), CALL_MAY_WAIT);
 	CHECK_INT(call_check(&unshare), -EOPNOTSUPP);
 	CHECK_INT(check(SYS_fcntl, 0, 7 /* F_SETLKW */), CALL_MAY_WAIT);
 	CHECK_INT(check(SYS_fcntl, 0, 1 /* F_GETFD */), CALL_MAY_RUN);
