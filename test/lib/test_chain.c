@@ -7,6 +7,7 @@
 #include "lib/pool.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static void make_file(char name[static 32])
 {
 	int fd;
 
-	strcpy(name, "/tmp/hascall-chain-XXXXXX");
+	snprintf(name, 32, "/tmp/hascall-chain-XXXXXX");
 	fd = mkstemp(name);
 	CHECK(fd >= 0);
 	CHECK_INT(write(fd, text, strlen(text)), (int64_t)strlen(text));
