@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "examples/walk.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -345,6 +346,7 @@ void walk_run(struct walk *w, const char *path)
 	entry_begin(w, &w->top, path);
 	while (w->live_entries > 0 || w->live_folders > 0) {
 		walk_fill(w);
+		assert(hascall_in_flight(w->h) > 0 || w->live_folders == 0);
 		job_run(w->h, -1, HASCALL_HELP);
 	}
 }
