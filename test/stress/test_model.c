@@ -617,7 +617,7 @@ static void run_users(void *(*fn)(void *), struct user *users)
 
 static void every_answer_is_one_the_model_allows(void)
 {
-	const uint32_t calls = STRESS_COUNT(150000, 6000);
+	const uint32_t calls = STRESS_COUNT(150000, 60000);
 	struct census before = census_take();
 	uint64_t random = stress_seed();
 	struct user users[THREADS];
@@ -641,7 +641,7 @@ static void every_answer_is_one_the_model_allows(void)
 
 static void areas_that_threads_use_in_turn_keep_to_the_model(void)
 {
-	const uint32_t calls = STRESS_COUNT(60000, 3000);
+	const uint32_t calls = STRESS_COUNT(60000, 20000);
 	struct census before = census_take();
 	uint64_t random = stress_seed();
 	struct model *shared = calloc(AREAS, sizeof(*shared));

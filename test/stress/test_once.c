@@ -249,12 +249,12 @@ static void every_call_once(uint32_t flags, uint32_t calls)
 
 static void each_call_is_executed_once_with_rings(void)
 {
-	every_call_once(ASYNC_SYSCALL_RINGS, STRESS_COUNT(500000, 15000));
+	every_call_once(ASYNC_SYSCALL_RINGS, STRESS_COUNT(500000, 200000));
 }
 
 static void each_call_is_executed_once_without_rings(void)
 {
-	every_call_once(0, STRESS_COUNT(100000, 5000));
+	every_call_once(0, STRESS_COUNT(100000, 30000));
 }
 
 /*
