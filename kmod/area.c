@@ -7,8 +7,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#define RUNNING_MAX 1024u
-
 /* In interrupt context: as many wake up as there are places. */
 static void wake_parked(struct irq_work *work)
 {
@@ -41,7 +39,7 @@ static bool setup_is_good(const struct async_syscall_setup *s)
 	if (!s->array || s->array % sizeof(struct async_syscall_info) || s->count == 0 ||
 	    s->count > ASYNC_SYSCALL_ENTRIES_MAX || !access_ok((void __user *)s->array, size))
 		return false;
-	if (s->running > RUNNING_MAX)
+	if (s->running > ASYNC_SYSCALL_RUNNING_MAX)
 		return false;
 	if (!bits_are_good(s->posted, DIV_ROUND_UP(s->count, HINT_ENTRIES), HINT_SIZE) ||
 	    !bits_are_good(s->done, DIV_ROUND_UP(s->count, 64), sizeof(u64)) ||

@@ -2,6 +2,7 @@
  * test_basic.c - what kernel.h promises of executors in the kernel: calls are executed
  * as the process's own, once each; wrong use is refused; END ends.
  */
+#include "hascall/hascall.h"
 #include "test/harness.h"
 #include "test/kernel/lent.h"
 
@@ -92,6 +93,29 @@ static void calls_not_on_the_list_are_refused(void)
 		CHECK_INT(lent_call(&area, i, about_thread[i], NO_ARGS), -EOPNOTSUPP);
 	CHECK_INT(lent_call(&area, 0, SYS_sched_getaffinity, NO_ARGS), -EOPNOTSUPP);
 	CHECK_INT(lent_call(&area, 0, SYS_futex, ARGS(8, 6 /* LOCK_PI */)), -EOPNOTSUPP);
+	lent_end(&area, 63);
+}
+
+/* Arguments that some call reads as "the calling thread". */
+static void what_the_library_refuses_the_kernel_refuses(void)
+{
+	const uint64_t values[] = { 0, 1, 2, 3, 6, 13, 0x20000000, UINT32_MAX, UINT64_MAX };
+	unsigned int refused = 0;
+
+	begin(1);
+	for (uint32_t number = 0; number < 600; number++) {
+		for (unsigned int i = 0; i < ARRAY_COUNT(values); i++) {
+			uint64_t v = values[i];
+			const uint64_t arg[6] = { v, i % 2 ? v : 0, v, v, v, v };
+			int r = hascall_check(number, arg, NULL);
+
+			if (r == 0)
+				continue;
+			refused++;
+			CHECK_INT(lent_call(&area, number % 60, number, arg), r);
+		}
+	}
+	CHECK(refused > 1000);
 	lent_end(&area, 63);
 }
 
@@ -286,6 +310,7 @@ static const struct test tests[] = {
 	TEST(a_posted_call_gives_what_a_plain_one_gives),
 	TEST(six_arguments_arrive),
 	TEST(calls_not_on_the_list_are_refused),
+	TEST(what_the_library_refuses_the_kernel_refuses),
 	TEST(numbers_that_are_no_calls_are_refused),
 	TEST(a_posted_call_cannot_lend_its_executor),
 	TEST(wrong_areas_are_refused),

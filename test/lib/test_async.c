@@ -328,6 +328,8 @@ static void areas_are_limited_and_numbers_used_again(void)
 	CHECK_INT(async_syscall_init(array, 1, 0), -ENFILE);
 	CHECK_INT(async_syscall_exit(5), 0);
 	CHECK_INT(async_syscall_init(array, 1, 0), 5);
+	for (int i = 0; i < (int)ASYNC_SYSCALL_AREAS_MAX; i++)
+		CHECK_INT(async_syscall_exit(i), 0);
 }
 
 static const struct test tests[] = {
