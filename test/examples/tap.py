@@ -72,7 +72,8 @@ def with_descriptors(count, *argv):
 
 
 def is_sanitized(program):
-    return b"__asan_init" in pathlib.Path(program).read_bytes()
+    code = pathlib.Path(program).read_bytes()
+    return b"__asan_init" in code or b"__tsan_init" in code
 
 
 def put(path, data=b"", mode=None):
