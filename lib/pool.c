@@ -213,7 +213,7 @@ static void worker_begin(struct worker *w, int leave)
 		area_fence();
 	}
 	if (pool_pending(h))
-		pool_look(h, POOL_WORKER);
+		pool_look(h, leave == CALL_MAY_WAIT ? POOL_LEAVING : POOL_WORKER);
 }
 
 /* After a call. The result; of a call that a signal cut short, what its canceller wants. */
@@ -501,28 +501,37 @@ static struct worker *pop_idle(struct hascall *h)
 	return w;
 }
 
-/* True if somebody must be told to search, and the number running allows it. */
-static bool wanted(const struct hascall *h)
-{
-	uint64_t counts = counts_now(h);
+#define LEAVING_WANTS 2u
 
-	return searching(counts) == 0 && running(counts) < h->parallel;
+/* How many calls nobody has taken, up to `limit`. */
+static uint32_t pending_count(const struct hascall *h, uint32_t limit)
+{
+	uint32_t count = 0;
+
+	for (uint32_t word = 0; word < h->done_words && count < limit; word++)
+		count += (uint32_t)__builtin_popcountll(__atomic_load_n(
+			&h->hint[word / AREA_HINT_WORDS].posted[word % AREA_HINT_WORDS],
+			__ATOMIC_RELAXED));
+	return count < limit ? count : limit;
 }
 
-void pool_look(struct hascall *h, enum pool_asker asker)
+/* True if somebody must be told to search, and the number running allows it. */
+static bool wanted(const struct hascall *h, uint32_t searchers)
 {
 	uint64_t counts = counts_now(h);
+
+	return searching(counts) < searchers && running(counts) < h->parallel;
+}
+
+/* See to it that so many search. False: enough do, or there is nobody to be had. */
+static bool call_one(struct hascall *h, enum pool_asker asker, uint32_t searchers)
+{
 	struct worker *w = NULL;
 	enum watch_level level = WATCH_REST;
+	bool called = false;
 
-	if (searching(counts) > 0)
-		return;
-	if (running(counts) >= h->parallel) {
-		watch_arm(h, WATCH_TICK);
-		return;
-	}
 	pthread_mutex_lock(&h->lock);
-	if (wanted(h) && !stopping(h)) {
+	if (wanted(h, searchers) && !stopping(h)) {
 		w = pop_idle(h);
 		if (w)
 			h->stats.wakes++;
@@ -532,11 +541,31 @@ void pool_look(struct hascall *h, enum pool_asker asker)
 			level = WATCH_NOW;
 		else if (worker_add(h) < 0)
 			level = WATCH_TICK; /* try again later */
+		else
+			called = true;
 	}
 	pthread_mutex_unlock(&h->lock);
 	if (w)
 		futex_wake(&w->wake, 1); /* an address only: w itself may be ending already */
 	watch_arm(h, level);
+	return called || w;
+}
+
+void pool_look(struct hascall *h, enum pool_asker asker)
+{
+	uint64_t counts = counts_now(h);
+	uint32_t searchers = 1;
+
+	if (asker == POOL_LEAVING)
+		searchers = pending_count(h, LEAVING_WANTS);
+	if (searching(counts) >= searchers)
+		return;
+	if (running(counts) >= h->parallel) {
+		watch_arm(h, WATCH_TICK);
+		return;
+	}
+	while (call_one(h, asker, searchers))
+		;
 }
 
 static void end_watcher(struct hascall *h)

@@ -209,8 +209,12 @@ void pool_stop(struct hascall *h);
 /* Is no worker at a call, and none told to look for one? For those who wait in vain. */
 bool pool_is_idle(struct hascall *h);
 
-/* Who asks for a worker. Starting a thread takes long, so the caller leaves that to the watcher. */
-enum pool_asker { POOL_CALLER, POOL_WORKER };
+/*
+ * Who asks for a worker. Starting a thread takes long, so the caller leaves that to the
+ * watcher. A worker whose call is known to wait asks for two: calls that wait come in
+ * crowds, and each of the two does likewise.
+ */
+enum pool_asker { POOL_CALLER, POOL_WORKER, POOL_LEAVING };
 
 /* Calls are waiting: see to it that somebody will look at them. After a full fence. */
 void pool_look(struct hascall *h, enum pool_asker asker);
