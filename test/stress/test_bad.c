@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -229,6 +230,7 @@ static void share_one(void)
 	seen = journal_read(&journal);
 	for (uint32_t i = 0; i < rounds; i++)
 		CHECK_INT(seen[i], 1);
+	free(seen);
 	journal_close(&journal);
 }
 
@@ -358,6 +360,18 @@ static void waits_with_wrong_flags_or_tickets_are_refused(void)
 	hascall_close(NULL);
 }
 
+#define PAGE 4096
+
+/* A page between two that nobody can use: once unmapped, no other mapping fits there. */
+static void *page_apart(void)
+{
+	char *pages = stress_share((size_t)3 * PAGE);
+
+	CHECK_INT(mprotect(pages, PAGE, PROT_NONE), 0);
+	CHECK_INT(mprotect(pages + (size_t)2 * PAGE, PAGE, PROT_NONE), 0);
+	return pages + PAGE;
+}
+
 static void *execute_area(void *arg)
 {
 	async_syscall_exec(*(int *)arg);
@@ -368,7 +382,7 @@ static void *execute_area(void *arg)
 static void unmap_array(void *arg)
 {
 	const struct rlimit no_core = { 0 };
-	struct syscall_info *e = stress_share(4096);
+	struct syscall_info *e = page_apart();
 	unsigned int us = *(unsigned int *)arg;
 	pthread_t thread;
 	int area = async_syscall_init(e, 8, 0);
@@ -382,7 +396,7 @@ static void unmap_array(void *arg)
 		entry_post(&e[1], SYS_nanosleep, (uint64_t[6]){ (uintptr_t)&t }, 0, 0);
 	}
 	stress_sleep_us(us);
-	CHECK_INT(munmap(e, 4096), 0);
+	CHECK_INT(munmap(e, PAGE), 0);
 	for (;;)
 		pause();
 }
@@ -400,9 +414,9 @@ static void executor_of_an_array_that_is_unmapped_dies_of_sigsegv(void)
 /* A call's memory may go: that is -EFAULT, no matter to the executor. */
 static void use_memory_that_is_gone(void)
 {
-	void *gone = stress_share(4096);
+	void *gone = page_apart();
 
-	CHECK_INT(munmap(gone, 4096), 0);
+	CHECK_INT(munmap(gone, PAGE), 0);
 	entry_post(&entry[0], SYS_nanosleep, (uint64_t[6]){ (uintptr_t)gone }, 0, 0);
 	must_give(0, -EFAULT);
 	entry_post(&entry[0], SYS_pipe2, (uint64_t[6]){ 8, 0 }, 0, 0);
