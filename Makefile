@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## install what is missing, build build/hascall
 	@tools/setup build
@@ -13,6 +13,7 @@ run: build ## run real programs inside hascall, and show that the host has not c
 
 test: ## build, and run all tests
 	@tools/setup build test check
+	@tools/kernel-fetch image headers || echo "tests of the kernel's executors will be skipped"
 	@tools/ci test
 
 bench: ## measure, against the host, other libraries and other sandboxes
@@ -20,6 +21,11 @@ bench: ## measure, against the host, other libraries and other sandboxes
 	@tools/peers
 	@tools/ci build
 	@tools/bench
+
+kernel-test: ## tests of the executors in the kernel, in guests with kernels built from source
+	@tools/setup build test kernel
+	@tools/kernel-fetch image headers source
+	@tools/ci kernel
 
 asan: ## tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/setup build test
@@ -39,4 +45,4 @@ install: build ## install the command and its man pages; PREFIX and DESTDIR are 
 clean: ## remove all that was built
 	rm -rf build build-*
 
-.PHONY: help build run test bench asan tsan ci install clean
+.PHONY: help build run test bench kernel-test asan tsan ci install clean

@@ -133,19 +133,6 @@ static void numbers_that_are_no_calls_are_refused(void)
 	lent_end(&area, 63);
 }
 
-static void a_posted_call_cannot_lend_its_executor(void)
-{
-	static struct async_syscall_executor record;
-
-	begin(2);
-	if (area.patched)
-		SKIP("the patched kernel's numbers are never on the list");
-	CHECK_INT(lent_call(&area, 0, SYS_ioctl,
-			    ARGS((uint64_t)area.handle, HASCALL_EXEC, (uintptr_t)&record)),
-		  -EDEADLK);
-	lent_end(&area, 63);
-}
-
 static void wrong_areas_are_refused(void)
 {
 	static struct syscall_info two[3];
@@ -312,7 +299,6 @@ static const struct test tests[] = {
 	TEST(calls_not_on_the_list_are_refused),
 	TEST(what_the_library_refuses_the_kernel_refuses),
 	TEST(numbers_that_are_no_calls_are_refused),
-	TEST(a_posted_call_cannot_lend_its_executor),
 	TEST(wrong_areas_are_refused),
 	TEST(wrong_lending_is_refused),
 	TEST(impossible_states_end_the_executor),

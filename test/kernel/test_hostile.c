@@ -7,15 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -284,97 +279,7 @@ static void fields_that_change_under_many_executors_do_no_harm(void)
 	flip_for(3000, 3);
 }
 
-/* Threads under other rules. */
-
-/* The calling thread's getppid() gives EACCES from now on; of all threads, with `all`. */
-static void forbid_getppid(uint32_t action, uint32_t flags)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = ARRAY_COUNT(code), .filter = code };
-
-	CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	CHECK_INT(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program), 0);
-}
-
-static void a_filtered_thread_is_refused(void)
-{
-	static struct async_syscall_executor record;
-
-	begin(0);
-	if (area.patched)
-		SKIP("the patched kernel asks the filter about each call");
-	forbid_getppid(SECCOMP_RET_ERRNO | EACCES, 0);
-	CHECK_INT(slot_post(&entry[1], SYS_getppid, NO_ARGS), 0);
-	CHECK_INT(lent_exec(&area, &record), -EPERM);
-	CHECK_INT(slot_state(&entry[1]), SYSCALL_HASCALL); /* somebody else may execute it */
-	CHECK_INT(lent_forget(&area), 0);
-}
-
-static void a_filter_put_on_all_threads_stops_the_executors(void)
-{
-	begin(2);
-	if (area.patched)
-		SKIP("the patched kernel asks the filter about each call");
-	CHECK_INT(lent_call(&area, 1, SYS_getppid, NO_ARGS), getppid());
-	forbid_getppid(SECCOMP_RET_ERRNO | EACCES, SECCOMP_FILTER_FLAG_TSYNC);
-	lent_post(&area, 1, SYS_getppid, NO_ARGS);
-	ring_all();
-	join_all(-EPERM);
-	CHECK_INT(slot_state(&entry[1]), SYSCALL_HASCALL);
-	CHECK_INT(lent_forget(&area), 0);
-}
-
-static void a_filter_is_asked_about_each_call(void)
-{
-	begin(2);
-	if (!area.patched)
-		SKIP("the module serves no thread that has a filter");
-	CHECK_INT(lent_call(&area, 1, SYS_getppid, NO_ARGS), getppid());
-	forbid_getppid(SECCOMP_RET_ERRNO | EACCES, SECCOMP_FILTER_FLAG_TSYNC);
-	CHECK_INT(lent_call(&area, 1, SYS_getppid, NO_ARGS), -EACCES);
-	CHECK_INT(lent_call(&area, 1, SYS_getpid, NO_ARGS), getpid());
-	lent_end(&area, END_ENTRY);
-}
-
-/* A filter that kills: the thread that executes dies; the others go on with the place it had. */
-static void a_filter_may_kill_the_executor(void)
-{
-	begin(3);
-	if (!area.patched)
-		SKIP("the module serves no thread that has a filter");
-	forbid_getppid(SECCOMP_RET_KILL_THREAD, SECCOMP_FILTER_FLAG_TSYNC);
-	lent_post(&area, 1, SYS_getppid, NO_ARGS);
-	lent_await(&area, 1, SYSCALL_EXECUTING);
-	CHECK_INT(lent_call(&area, 2, SYS_getpid, NO_ARGS), getpid());
-	CHECK_INT(slot_state(&entry[1]), SYSCALL_EXECUTING);
-	_exit(0); /* one of the threads cannot be joined */
-}
-
-static void a_filter_may_kill_the_process(void)
-{
-	int status = 0;
-	pid_t child;
-
-	begin(0);
-	if (!area.patched)
-		SKIP("the module serves no thread that has a filter");
-	CHECK_INT(lent_forget(&area), 0);
-	child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		begin(2);
-		forbid_getppid(SECCOMP_RET_KILL_PROCESS, SECCOMP_FILTER_FLAG_TSYNC);
-		lent_post(&area, 1, SYS_getppid, NO_ARGS);
-		pause();
-	}
-	CHECK_INT(waitpid(child, &status, 0), child);
-	CHECK_INT(WTERMSIG(status), SIGSYS);
-}
+/* Threads under other rules: test_module.c and test_patched.c have the filters. */
 
 /* A process whose calls are traced. Its only thread lends itself for one call. */
 static void traced(void)
@@ -464,22 +369,6 @@ static void spinning_executors_stall_nothing(void)
 	lent_end(&area, END_ENTRY);
 }
 
-static void a_descriptor_closed_under_its_executors_frees_nothing(void)
-{
-	begin(3);
-	if (area.patched)
-		SKIP("the patched kernel needs no descriptor");
-	CHECK_INT(lent_call(&area, 1, SYS_getpid, NO_ARGS), getpid());
-	lent_post(&area, 2, SYS_close, ARGS((uint64_t)area.handle));
-	while (fcntl(area.handle, F_GETFD) >= 0)
-		usleep(200);
-	usleep(20 * 1000);
-	CHECK_INT(lent_call(&area, 1, SYS_getpid, NO_ARGS), getpid());
-	CHECK_INT(slot_end(&entry[END_ENTRY]), 0);
-	lent_ring(&area);
-	join_all(ASYNC_SYSCALL_ENDED);
-}
-
 static const struct test tests[] = {
 	TEST(unmapped_entries_end_the_executors),
 	TEST(forbidden_entries_end_the_executors),
@@ -489,14 +378,8 @@ static const struct test tests[] = {
 	TEST(a_lost_record_ends_its_executor_only),
 	TEST_LONG(fields_that_change_all_the_time_do_no_harm, 60),
 	TEST_LONG(fields_that_change_under_many_executors_do_no_harm, 60),
-	TEST(a_filtered_thread_is_refused),
-	TEST(a_filter_put_on_all_threads_stops_the_executors),
-	TEST(a_filter_is_asked_about_each_call),
-	TEST(a_filter_may_kill_the_executor),
-	TEST(a_filter_may_kill_the_process),
 	TEST(a_tracer_sees_posted_calls_or_stops_them),
 	TEST(a_32_bit_call_cannot_lend),
-	TEST(a_descriptor_closed_under_its_executors_frees_nothing),
 	TEST_LONG(spinning_executors_stall_nothing, 90),
 };
 TEST_MAIN(tests)
