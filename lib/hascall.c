@@ -309,7 +309,8 @@ int hascall_cancel_all(struct hascall *h, uint32_t group)
 				continue;
 			if (pass == 0 ? !held : held)
 				continue;
-			if (held && (h->call[i].flags & POOL_CALL_ALWAYS))
+			/* The close() at the end, begun or not. */
+			if (!is_first(h, i) && (h->call[i].flags & POOL_CALL_ALWAYS))
 				continue;
 			if (cut_call(h, i, -ECANCELED) == 0)
 				asked++;

@@ -46,7 +46,7 @@ int kernel_begin(const struct async_syscall_setup *setup, struct kernel_area *re
 	long handle = -ENOSYS;
 	bool patched = true;
 
-	if (!wanted || strcmp(wanted, "0") != 0) {
+	if (wanted && strcmp(wanted, "1") == 0) {
 		handle = begin_patched(setup);
 		if (handle == -ENOSYS) {
 			patched = false;

@@ -20,8 +20,9 @@ struct kernel_area {
 };
 
 /*
- * Announce an area. 0; -ENOSYS: there are no executors in this kernel, or the environment has
- * HASCALL_KERNEL=0; another error: the kernel's answer (kernel.h). Then handle is -1.
+ * Announce an area. 0; -ENOSYS: there are no executors in this kernel, or the environment lacks
+ * HASCALL_KERNEL=1 (a number that a seccomp filter does not know can be deadly, so nobody
+ * tries it unasked); another error: the kernel's answer (kernel.h). Then handle is -1.
  */
 MUST_USE int kernel_begin(const struct async_syscall_setup *setup, struct kernel_area *ret);
 /* No thread is lent. */

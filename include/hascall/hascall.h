@@ -228,8 +228,7 @@ int hascall_cancel(struct hascall *h, uint64_t ticket);
 
 /*
  * The same for all calls of a group, or of all groups, but for those with HASCALL_ALWAYS
- * that wait for the one before them: what they are to clean up may exist. How many
- * were asked.
+ * after the first of a chain: what they are to clean up may exist. How many were asked.
  */
 int hascall_cancel_all(struct hascall *h, uint32_t group);
 
