@@ -27,7 +27,8 @@ static long begin_patched(const struct async_syscall_setup *setup)
 static long begin_device(const struct async_syscall_setup *setup)
 {
 	int saved_errno = errno;
-	int fd = open(HASCALL_DEVICE, O_RDONLY | O_CLOEXEC);
+	/* open() and close() are cancellation points: the lock of the areas is held. */
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, HASCALL_DEVICE, O_RDONLY | O_CLOEXEC);
 	long r;
 
 	if (fd < 0) {
@@ -36,7 +37,7 @@ static long begin_device(const struct async_syscall_setup *setup)
 	}
 	r = answer(ioctl(fd, HASCALL_BEGIN, setup), saved_errno);
 	if (r < 0)
-		close(fd);
+		syscall(SYS_close, fd);
 	return r < 0 ? r : fd;
 }
 
@@ -64,7 +65,7 @@ void kernel_forget(struct kernel_area *area)
 	if (area->handle >= 0 && area->patched)
 		syscall(ASYNC_SYSCALL_INIT_NUMBER, NULL, area->handle);
 	else if (area->handle >= 0)
-		close(area->handle);
+		syscall(SYS_close, area->handle);
 	area->handle = -1;
 	errno = saved_errno;
 }
