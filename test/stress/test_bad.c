@@ -372,6 +372,41 @@ static void *page_apart(void)
 	return pages + PAGE;
 }
 
+/* Times that are longer than any, or before all. */
+static void extreme_times_are_for_ever_or_now(void)
+{
+	static const uint64_t limits[] = { INT64_MAX, UINT64_MAX, UINT64_MAX - 1,
+					   UINT64_C(1) << 63 };
+	static const int64_t timeouts[] = { INT64_MAX, INT64_MAX - 1, -1, INT64_MIN };
+	struct hascall *h = stress_open(&(struct hascall_options){ 0 });
+	struct hascall_call call = { .num = SYS_getppid };
+	uint64_t ticket;
+	int64_t ret = 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(limits); i++) {
+		call.timeout_ns = limits[i];
+		CHECK_INT(hascall_submit(h, &call, 1, 0, &ticket), 0);
+		CHECK_INT(hascall_wait(h, ticket, timeouts[i], 0, &ret), 0);
+		CHECK_INT(ret, getppid());
+		CHECK_INT(hascall_submit(h, &call, 1, 0, &ticket), 0);
+		CHECK_INT(hascall_wait_all(h, 0, timeouts[i], 0), 0);
+		CHECK_INT(hascall_wait_any(h, timeouts[i], 0), 0);
+		CHECK_INT(hascall_reap(h, stress_drop_result, NULL), 1);
+	}
+	call = (struct hascall_call){ .num = SYS_poll, .arg = { 0, 0, UINT64_MAX } };
+	call.timeout_ns = 1;
+	CHECK_INT(hascall_submit(h, &call, 1, 0, &ticket), 0);
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	CHECK_INT(ret, -ETIMEDOUT);
+	call.timeout_ns = 0;
+	CHECK_INT(hascall_submit(h, &call, 1, 0, &ticket), 0);
+	CHECK_INT(hascall_wait(h, ticket, 0, 0, &ret), -ETIMEDOUT);
+	CHECK_INT(hascall_wait_any(h, 0, 0), -ETIMEDOUT);
+	CHECK_INT(hascall_wait_all(h, 0, 0, 0), -ETIMEDOUT);
+	CHECK_INT(hascall_cancel(h, ticket), 0);
+	hascall_close(h);
+}
+
 static void *execute_area(void *arg)
 {
 	async_syscall_exec(*(int *)arg);
@@ -474,6 +509,7 @@ static const struct test tests[] = {
 	TEST(argument_from_before_the_chain_has_an_answer),
 	TEST(submissions_that_cannot_be_are_refused),
 	TEST(waits_with_wrong_flags_or_tickets_are_refused),
+	TEST(extreme_times_are_for_ever_or_now),
 	TEST(executor_of_an_array_that_is_unmapped_dies_of_sigsegv),
 	TEST(arguments_that_point_nowhere_are_efault),
 	TEST(end_lets_running_calls_and_their_chains_complete),

@@ -347,6 +347,36 @@ static void functions_are_no_cancellation_points(void)
 	CHECK(h == NULL);
 }
 
+static void *execute_array(void *arg)
+{
+	static struct syscall_info entry[2];
+	int *answer = arg;
+	int area;
+
+	CHECK_INT(setenv("HASCALL_KERNEL", "1", 1), 0); /* it looks for a device, too */
+	CHECK_INT(pthread_cancel(pthread_self()), 0);
+	area = async_syscall_init(entry, 2, 0);
+	CHECK(area >= 0);
+	entry_post(&entry[0], SYS_getppid, (uint64_t[6]){ 0 }, 0, 0);
+	entry[1].state = SYSCALL_END;
+	*answer = async_syscall_exec(area);
+	*answer += async_syscall_exit(area);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void cancelled_executor_goes_on_until_end(void)
+{
+	pthread_t thread;
+	void *result;
+	int answer = 1;
+
+	CHECK_INT(pthread_create(&thread, NULL, execute_array, &answer), 0);
+	CHECK_INT(pthread_join(thread, &result), 0);
+	CHECK(result == PTHREAD_CANCELED);
+	CHECK_INT(answer, 0);
+}
+
 static void *change_user_often(void *arg)
 {
 	for (unsigned int i = 0; i < STRESS_COUNT(1000, 100); i++) {
@@ -477,6 +507,7 @@ static const struct test tests[] = {
 	TEST(area_survives_the_thread_that_opened_it),
 	TEST(cancelled_thread_first_ends_its_wait),
 	TEST(functions_are_no_cancellation_points),
+	TEST(cancelled_executor_goes_on_until_end),
 	TEST_LONG(user_changes_in_all_workers_while_calls_run, 20),
 	TEST_LONG(calls_sleep_on_after_their_process_was_stopped, 20),
 	TEST_LONG(storm_of_signals_meets_no_worker, 20),

@@ -5,11 +5,10 @@
  * Filters are inherited by threads that start later, so they go in before
  * hascall_open(), or for all threads at once (SECCOMP_FILTER_FLAG_TSYNC).
  */
+#include "slot/slot.h"
 #include "test/harness.h"
 #include "test/stress/filter.h"
 #include "test/stress/stress.h"
-
-#include "slot/slot.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -103,14 +102,14 @@ static void filter_that_forbids_io_uring_changes_nothing(void)
 static const uint32_t posted[] = { SYS_getppid, SYS_nanosleep, SYS_poll, SYS_lseek };
 static const uint32_t own[] = { SYS_eventfd2, SYS_close, SYS_exit_group };
 
+/* arg: what becomes of all calls that are not listed. */
 static void behind_an_allow_list(void *arg)
 {
 	uint32_t more[ARRAY_COUNT(posted) + ARRAY_COUNT(own)];
 
-	(void)arg;
 	memcpy(more, posted, sizeof(posted));
 	memcpy(more + ARRAY_COUNT(posted), own, sizeof(own));
-	CHECK_INT(filter_library_only(more, ARRAY_COUNT(more), SECCOMP_RET_KILL_PROCESS), 0);
+	CHECK_INT(filter_library_only(more, ARRAY_COUNT(more), *(const uint32_t *)arg), 0);
 	for (unsigned int i = 0; i < 20; i++) {
 		use_an_area();
 		use_an_array();
@@ -119,16 +118,29 @@ static void behind_an_allow_list(void *arg)
 
 static void a_few_calls_are_all_the_library_needs(void)
 {
+	uint32_t others = SECCOMP_RET_KILL_PROCESS;
+
 	if (test_sanitized)
 		SKIP("a sanitizer makes calls of its own");
-	must_pass(stress_in_child(behind_an_allow_list, NULL));
+	must_pass(stress_in_child(behind_an_allow_list, &others));
+}
+
+/* As container profiles refuse: no answer tells that there is no such call. */
+static void kernel_executors_that_a_filter_refuses_are_done_without(void)
+{
+	uint32_t others = SECCOMP_RET_ERRNO | EPERM;
+
+	if (test_sanitized)
+		SKIP("a sanitizer makes calls of its own");
+	CHECK_INT(setenv("HASCALL_KERNEL", "1", 1), 0);
+	must_pass(stress_in_child(behind_an_allow_list, &others));
 }
 
 /* Every call of the child asks its parent first: the parent notes it and lets it go on. */
 struct watched {
 	int listener; /* number of the child's descriptor; 0: not there yet */
 	uint32_t recording;
-	bool seen[512];
+	bool seen[1024];
 };
 
 static void use_while_watched(void *arg)
@@ -313,6 +325,7 @@ static void filter_installed_later_for_one_thread_does_not_bind_workers(void)
 static const struct test tests[] = {
 	TEST(filter_that_forbids_io_uring_changes_nothing),
 	TEST(a_few_calls_are_all_the_library_needs),
+	TEST(kernel_executors_that_a_filter_refuses_are_done_without),
 	TEST(calls_of_the_library_are_those_listed),
 	TEST(posted_call_does_not_pass_a_filter_installed_before),
 	TEST(posted_call_does_not_pass_a_filter_installed_for_all_threads),
