@@ -212,18 +212,18 @@ int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx)
 		help_any(h);
 	if (!(h->options.flags & HASCALL_USE_EVENTFD))
 		return reap_all(h, fn, ctx);
-	if (!(__atomic_load_n(&h->attention, __ATOMIC_SEQ_CST) & ATTENTION_EVENTFD)) {
+	if (__atomic_load_n(&h->attention, __ATOMIC_SEQ_CST) & ATTENTION_WRITTEN) {
 		/* Not read(): that is a cancellation point, and changes errno. */
 		const struct slot_call call = {
 			.num = SYS_read,
 			.arg = { (uint64_t)h->options.eventfd, (uintptr_t)&rung, sizeof(rung) },
 		};
 
-		/* Not written yet: a later reap will find nothing, no harm. */
 		(void)syscall_now(&call);
-		__atomic_fetch_or(&h->attention, ATTENTION_EVENTFD, __ATOMIC_SEQ_CST);
+		__atomic_fetch_xor(&h->attention, ATTENTION_WRITTEN | ATTENTION_EVENTFD,
+				   __ATOMIC_SEQ_CST);
 	}
-	/* Armed first: what completes after this look makes the eventfd readable. */
+	/* Armed first, or being written: what completes after this look is told of. */
 	count = reap_all(h, fn, ctx);
 	return count;
 }
@@ -386,8 +386,12 @@ void hascall_close(struct hascall *h)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1))
 		drop(h, i);
+	kick_if_due(h); /* a cancelled chain may have left a call that is to run in any case */
+	while (h->alone && help_any(h))
+		;
 	for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1))
 		outlast(h, i);
+	__atomic_store_n(&h->stopping, 1, __ATOMIC_RELEASE); /* an END before this is damage */
 	for (uint32_t i = 0; i < h->entry_count; i++)
 		if (slot_end(&h->entry[i]) == 0)
 			area_mark_posted(hint_of(h, i), i % AREA_HINT_ENTRIES);

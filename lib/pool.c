@@ -80,6 +80,19 @@ static void worker_retreat(struct worker *w)
 		counts_add(w->h, POOL_RUNNING);
 }
 
+/*
+ * This worker was seen busy with the entry while another call was in it: the signal was
+ * for that one. Lock: who cancels this one has done both, cut[] and PHASE_CUT, or neither.
+ */
+static __attribute__((noinline, cold)) void forget_cut(struct worker *w, uint32_t entry)
+{
+	pthread_mutex_lock(&w->h->lock);
+	if (__atomic_load_n(&w->h->cut[entry], __ATOMIC_RELAXED) == 0)
+		__atomic_fetch_and(&w->phase, ~PHASE_CUT, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&w->h->lock);
+	syscall(SYS_getppid);
+}
+
 /* Claim an entry whose hint this worker has taken, as slot_claim(). */
 static int claim(struct worker *w, uint32_t entry, struct slot_call *ret_call)
 {
@@ -93,7 +106,19 @@ static int claim(struct worker *w, uint32_t entry, struct slot_call *ret_call)
 	r = slot_claim(&h->entry[entry], ret_call);
 	if (r < 0)
 		worker_retreat(w);
+	else if (__atomic_load_n(&w->phase, __ATOMIC_RELAXED) & PHASE_CUT)
+		forget_cut(w, entry);
 	return r;
+}
+
+/* The caller may sleep on this entry, or for any; neither sleep would end by itself. */
+static __attribute__((noinline, cold)) void found_damage(struct hascall *h, uint32_t entry)
+{
+	__atomic_store_n(&h->broken, 1, __ATOMIC_SEQ_CST);
+	if (entry < h->entry_count)
+		futex_wake(&h->entry[entry].state, 1);
+	__atomic_fetch_add(&h->any_rings, 1, __ATOMIC_SEQ_CST);
+	futex_wake(&h->any_rings, 1);
 }
 
 /*
@@ -117,10 +142,12 @@ static int pick(struct worker *w, uint32_t *ret_entry, struct slot_call *ret_cal
 		}
 		entry = block * AREA_HINT_ENTRIES + (uint32_t)found;
 		r = claim(w, entry, ret_call);
+		if (r == -ESHUTDOWN && !stopping(h))
+			r = -EPROTO; /* nobody but hascall_close() puts END */
 		if (r == -ESHUTDOWN)
 			area_mark_posted(&h->hint[block], (uint32_t)found); /* for the others */
 		if (r == -EPROTO)
-			__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+			found_damage(h, entry);
 		if (r == -EPROTO || r == -EAGAIN)
 			continue;
 		w->cursor = (entry + 1) % (h->hint_count * AREA_HINT_ENTRIES);
@@ -146,7 +173,7 @@ static int follow(struct worker *w, struct chain *c, uint32_t *ret_entry,
 		worker_retreat(w);
 	}
 	c->next = 0;
-	__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+	found_damage(h, entry);
 	return -EAGAIN;
 }
 
@@ -241,8 +268,10 @@ void pool_finish(struct hascall *h, uint32_t entry, int64_t result)
 	struct syscall_info *e = &h->entry[entry];
 	bool must_wake = false;
 
-	if (slot_complete(e, result, 0, &must_wake) < 0)
+	if (slot_complete(e, result, 0, &must_wake) < 0) {
 		__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+		must_wake = true; /* WAITED may have been overwritten */
+	}
 	if (must_wake)
 		futex_wake(&e->state, 1);
 	__atomic_fetch_or(&h->done[entry / 64], UINT64_C(1) << (entry % 64), __ATOMIC_SEQ_CST);
@@ -268,6 +297,7 @@ void pool_tell(struct hascall *h, uint32_t attention)
 		};
 
 		(void)syscall_now(&call); /* full: it is readable, which is all we want */
+		__atomic_fetch_or(&h->attention, ATTENTION_WRITTEN, __ATOMIC_SEQ_CST);
 	}
 }
 

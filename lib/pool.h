@@ -126,6 +126,8 @@ enum watch_level {
 /* struct hascall.attention: what a completion must do beside. */
 #define ATTENTION_SLEEPER 1u /* the caller sleeps on any_rings */
 #define ATTENTION_EVENTFD 2u /* the eventfd was not written since the last reap */
+/* It was. Neither: it is being written; a reap must not arm it before that is over. */
+#define ATTENTION_WRITTEN 4u
 
 struct hascall {
 	/* constant after hascall_open() */

@@ -211,9 +211,17 @@ static int help_chain(struct hascall *h, uint32_t entry, int64_t *ret_result)
 static __attribute__((noinline)) int help_lonely(struct hascall *h, uint32_t entry,
 						 int64_t *ret_result)
 {
-	if (h->call[entry].flags & POOL_CALL_CHAINED)
-		return help_chain(h, entry, ret_result);
-	return help_alone(h, entry, ret_result);
+	int r;
+
+	if (!(h->call[entry].flags & POOL_CALL_CHAINED))
+		return help_alone(h, entry, ret_result);
+	r = help_chain(h, entry, ret_result);
+	if (r != -EAGAIN)
+		return r;
+	/* Its chain was cut: what is left of it begins with another call than its first. */
+	while (help_any(h))
+		;
+	return take(h, entry, ret_result);
 }
 
 /* The result often comes soon; not worth it on one processor. */
@@ -286,9 +294,9 @@ int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_
 	r = take(h, (uint32_t)entry, ret_result);
 	if (r == -EAGAIN && (flags & HASCALL_HELP))
 		r = help_chain(h, (uint32_t)entry, ret_result);
+	kick_if_due(h);
 	if (r != -EAGAIN)
 		return r;
-	kick_if_due(h);
 	if (h->alone) {
 		r = help_lonely(h, (uint32_t)entry, ret_result);
 		if (r != -EAGAIN)
@@ -398,6 +406,17 @@ static bool is_over(const struct hascall *h, uint32_t entry)
 	return !is_open(h, entry);
 }
 
+/* The next call of the group, from this entry on, that is not completed. */
+static uint32_t next_open(const struct hascall *h, uint32_t group, uint32_t from)
+{
+	uint32_t i = next_used(h, from);
+
+	while (i < h->entry_count &&
+	       ((group != HASCALL_ALL_GROUPS && h->call[i].group != group) || !is_open(h, i)))
+		i = next_used(h, i + 1);
+	return i;
+}
+
 /* The last one in the table ends last, as a rule: after it, the others need no sleep. */
 int hascall_wait_all(struct hascall *h, uint32_t group, int64_t timeout_ns, uint32_t flags)
 {
@@ -408,8 +427,9 @@ int hascall_wait_all(struct hascall *h, uint32_t group, int64_t timeout_ns, uint
 	if (flags & ~HASCALL_HELP)
 		return -EINVAL;
 	if (flags & HASCALL_HELP)
-		while (help_any(h))
-			;
+		for (uint32_t i = 0; (i = next_open(h, group, i)) < h->entry_count;)
+			if (time_left(deadline) == 0 || !help_any(h))
+				break;
 	kick_if_due(h);
 	while (h->alone && help_any(h))
 		;
