@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pair.c - how far the first two processors are from each other: the round trip of
- * one cache line. Some 30 to 70 ns: two threads of one core; 100 to 300: two cores.
+ * one cache line. Below 30 ns: two threads of one core; some 50: two cores with one
+ * cache; hundreds: two cores far from each other. A guest's processors may move.
  */
 #include "bench/calls/measure.h"
 
