@@ -48,7 +48,10 @@ struct hascall;
 enum hascall_option_flags {
 	HASCALL_USE_EVENTFD = 1u << 0, /* `eventfd` below is valid */
 	HASCALL_NO_SPIN = 1u << 1,     /* workers and waits sleep at once, not after 10 us */
-	/* One worker looks for calls all the time and never sleeps: it costs a processor. */
+	/*
+	 * A worker looks for calls all the time while it has none to execute, and does not
+	 * sleep: that costs a processor. Ignored if there is but one.
+	 */
 	HASCALL_POLLING = 1u << 2,
 };
 
@@ -63,9 +66,9 @@ struct hascall_options {
 	uint32_t idle_ms; /* a worker idle that long ends, the last one stays; 0: 5000 */
 	/*
 	 * Called after each completion, once the result can be reaped, by the thread that
-	 * caused it: a worker; the caller's where it helps or cancels, but not if the
-	 * result is returned at once. It must not block and must not use the area: ring
-	 * your own bell.
+	 * caused it: a worker; the thread that watches deadlines; the caller's where it helps
+	 * or cancels, but not if the result is returned at once. So two may be in it at a
+	 * time. It must not block and must not use the area: ring your own bell.
 	 */
 	void (*notify)(void *ctx);
 	void *notify_ctx;
