@@ -3,42 +3,18 @@
  * calls.c - which calls an executor may execute: the library's table (lib/calls.def),
  * compiled for the kernel. What it says of arguments is what lib/calls.c says.
  */
-#include "core.h"
+#include "calls.h"
 
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
 #include <linux/futex.h>
 #include <linux/ioprio.h>
-#include <linux/nospec.h>
 #include <linux/resource.h>
 #include <linux/time.h>
 #include <linux/wait.h>
 
-#define CALL_NUMBERS 512u
-#define CALL_X32_BIT 0x40000000u
-
-enum call_class {
-	CALL_UNKNOWN,
-	CALL_RUN,
-	CALL_WAIT,
-	CALL_NOT_SELF,
-	CALL_FUTEX,
-	CALL_FCNTL,
-	CALL_CLOCK,
-	CALL_USAGE,
-	CALL_PRIORITY,
-	CALL_IOPRIO,
-	CALL_PERF,
-	CALL_UNSHARE,
-	CALL_WAITPID,
-	CALL_WAITID,
-	CALL_THREAD,
-	CALL_PROCESS,
-	CALL_GONE,
-};
-
 #define CALL(number, name, class, reason) [number] = CALL_##class,
-static const u8 call_classes[CALL_NUMBERS] = {
+const u8 hascall_call_classes[CALL_NUMBERS] = {
 #include "calls.def"
 };
 #undef CALL
@@ -93,13 +69,13 @@ static bool is_about_executor(enum call_class class, const u64 arg[6])
 	}
 }
 
-int hascall_call_check(u32 num, const u64 arg[6])
+int hascall_call_check_arg(u32 num, const u64 arg[6])
 {
 	enum call_class class;
 
 	if (num >= CALL_NUMBERS)
 		return num & CALL_X32_BIT ? -EOPNOTSUPP : -ENOSYS;
-	class = call_classes[array_index_nospec(num, CALL_NUMBERS)];
+	class = hascall_call_classes[array_index_nospec(num, CALL_NUMBERS)];
 	if (class == CALL_UNKNOWN || class == CALL_GONE)
 		return -ENOSYS;
 	if (is_about_executor(class, arg))

@@ -103,16 +103,18 @@ long hascall_exec(struct hascall_area *area, struct async_syscall_executor __use
 
 /* entry.c: user accesses to entries. All: -EFAULT, -EPROTO. */
 
-/* Is there an entry with something to do? Its index; HASCALL_NONE. */
-long entry_peek(struct hascall_executor *x);
-/* The next such entry in turn; who gets it must claim it. */
-long entry_find(struct hascall_executor *x);
-/* Claim it and copy the call out: 0; -EAGAIN: somebody was faster; -ESHUTDOWN: it holds END. */
-int entry_claim(struct hascall_executor *x, u32 index);
-/* Claim the entry that x->call's link leads to, into x->call: 0; -EAGAIN: it leads nowhere. */
-int entry_claim_next(struct hascall_executor *x);
-/* Complete x->call's entry and wake who waits for it. */
-int entry_complete(struct hascall_executor *x, s64 ret);
+/* Is there something to do? 0; -EAGAIN: no; -ESHUTDOWN: an entry holds END. */
+int entry_peek(struct hascall_executor *x);
+/*
+ * Claim the next call in turn into x->call: 0; -EAGAIN: there is none; -EALREADY: somebody was
+ * faster, look again; -ESHUTDOWN: an entry holds END.
+ */
+int entry_take(struct hascall_executor *x);
+/*
+ * Complete x->call's entry, wake who waits for it, and claim the next call of its chain into
+ * x->call: 0; -EAGAIN: there is none.
+ */
+int entry_complete(struct hascall_executor *x, s64 result);
 
 /* place.c: who may run. */
 void place_begin(struct hascall_executor *x);
@@ -127,8 +129,5 @@ void place_shut(struct hascall_executor *x);
 struct hascall_executor *place_find(void);
 void place_setup(void);
 void place_teardown(void);
-
-/* calls.c: 0; -EOPNOTSUPP, -ENOSYS: what the executor answers instead of executing it. */
-int hascall_call_check(u32 num, const u64 arg[6]);
 
 #endif /* KMOD_CORE_H */

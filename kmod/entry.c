@@ -9,6 +9,7 @@
  */
 #include "front.h"
 
+#include <linux/err.h>
 #include <linux/futex.h>
 #include <linux/limits.h>
 #include <linux/nospec.h>
@@ -40,69 +41,115 @@ static __always_inline int word_state(u32 word)
 	return (word & ~may_be) || state > SYSCALL_END ? -EPROTO : (int)state;
 }
 
-/* What an executor that seeks work makes of a word: 0: nothing, 1: a call, -ESHUTDOWN, -EPROTO. */
-static __always_inline int word_offers(u32 word)
+/*
+ * The window is open and `word` was read from the entry: claim it and copy the call out, if
+ * the word has HASCALL and of SYSCALL_HELD exactly `held`. 0; -EAGAIN: it has not;
+ * -ESHUTDOWN: it holds END; -EPROTO; -EFAULT. A call that is not LINKED has no link word,
+ * whatever ret holds.
+ */
+static __always_inline int claim_open(struct hascall_executor *x, u32 index, u32 word, u32 held)
 {
-	switch (word_state(word)) {
-	case SYSCALL_HASCALL:
-		return !(word & SYSCALL_HELD);
-	case SYSCALL_NONE:
-	case SYSCALL_EXECUTING:
-	case SYSCALL_COMPLETED:
-		return 0;
-	case SYSCALL_END:
-		return -ESHUTDOWN;
-	default:
-		return -EPROTO;
-	}
+	struct async_syscall_info __user *e = x->area->array + index;
+	struct hascall_call *call = &x->call;
+	unsigned int tries = ENTRY_TRIES;
+	s64 ret = 0;
+
+	do {
+		int state = word_state(word);
+
+		if (state < 0)
+			return state;
+		if (state == SYSCALL_END)
+			return -ESHUTDOWN;
+		if (state != SYSCALL_HASCALL || (word & SYSCALL_HELD) != held || tries-- == 0)
+			return -EAGAIN;
+	} while (!unsafe_try_cmpxchg_user(&e->state, &word, (word & ENTRY_KEPT) | SYSCALL_EXECUTING,
+					  fault));
+	unsafe_put_user(index + 1, &x->record->entry, fault);
+	unsafe_get_user(call->num, &e->num, fault);
+	unsafe_get_user(call->arg[0], &e->arg[0], fault);
+	unsafe_get_user(call->arg[1], &e->arg[1], fault);
+	unsafe_get_user(call->arg[2], &e->arg[2], fault);
+	unsafe_get_user(call->arg[3], &e->arg[3], fault);
+	unsafe_get_user(call->arg[4], &e->arg[4], fault);
+	unsafe_get_user(call->arg[5], &e->arg[5], fault);
+	if (word & SYSCALL_LINKED)
+		unsafe_get_user(ret, &e->ret, fault);
+	call->link = (u64)ret;
+	call->index = index;
+	return 0;
+
+fault:
+	return -EFAULT;
 }
 
-/* Search `count` entries from `first` on: the first that offers something, END included. */
-static long find_among(struct async_syscall_info __user *array, u32 first, u32 count)
+/* Claim the entry with this index, as claim_open(). */
+static int claim(struct hascall_executor *x, u32 index, u32 held)
 {
-	struct async_syscall_info __user *e = array + first;
-	int offers = 0;
+	struct async_syscall_info __user *e = x->area->array + index;
 	u32 word;
-	u32 i;
+	int r;
 
-	if (!user_access_begin(e, count * sizeof(*e)))
+	if (!user_access_begin(e, sizeof(*e)))
 		return -EFAULT;
-	for (i = 0; i < count; i++) {
-		unsafe_get_user(word, &e[i].state, fault);
-		if (word == SYSCALL_NONE) /* by far the most often */
-			continue;
-		offers = word_offers(word);
-		if (offers)
-			break;
-	}
+	unsafe_get_user(word, &e->state, fault);
+	r = claim_open(x, index, word, held);
 	user_access_end();
-	if (offers == -EPROTO)
-		return -EPROTO;
-	return offers ? (long)(first + i) : HASCALL_NONE;
+	return r;
 
 fault:
 	user_access_end();
 	return -EFAULT;
 }
 
-/* Visit all entries, from the cursor on and around. */
-static long find_by_visit(struct hascall_executor *x)
+/*
+ * Visit `count` entries from `first` on, in one window. With `take`, claim the first that
+ * can be: 0. Without, 0 tells that there is one, or END. -EAGAIN: there is none.
+ */
+static __always_inline int visit(struct hascall_executor *x, u32 first, u32 count, bool take)
+{
+	struct async_syscall_info __user *e = x->area->array + first;
+	int r = -EAGAIN;
+	u32 word;
+	u32 i;
+
+	if (!user_access_begin(e, count * sizeof(*e)))
+		return -EFAULT;
+	for (i = 0; i < count && r == -EAGAIN; i++) {
+		unsafe_get_user(word, &e[i].state, fault);
+		if (word == SYSCALL_NONE) /* by far the most often */
+			continue;
+		if (take)
+			r = claim_open(x, first + i, word, 0);
+		else if (!(word & SYSCALL_HELD) && word_state(word) != SYSCALL_EXECUTING &&
+			 word_state(word) != SYSCALL_COMPLETED && word_state(word) != SYSCALL_NONE)
+			r = word_state(word) == SYSCALL_END ? -ESHUTDOWN : 0;
+	}
+	user_access_end();
+	return r;
+
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+
+/* Visit all entries, from the cursor on and around; outcomes as visit(). */
+static __always_inline int visit_all(struct hascall_executor *x, bool take)
 {
 	u32 count = x->area->count;
 	u32 from = x->cursor;
 	u32 left = count;
 
-	while (left > 0) {
+	for (;;) {
 		u32 some = min3(left, count - from, ENTRIES_AT_ONCE);
-		long found = find_among(x->area->array, from, some);
+		int r = visit(x, from, some, take);
 
-		if (found != HASCALL_NONE)
-			return found;
-		from = from + some < count ? from + some : 0;
 		left -= some;
+		if (r != -EAGAIN || left == 0)
+			return r;
+		from = from + some < count ? from + some : 0;
 		cond_resched();
 	}
-	return HASCALL_NONE;
 }
 
 /* One bit of those in `among` of a word of hints; with `take`, it is cleared. Its number. */
@@ -159,100 +206,68 @@ static long find_by_hint(struct hascall_executor *x, bool take)
 	return HASCALL_NONE;
 }
 
-long entry_peek(struct hascall_executor *x)
+/* END was met by way of a hint: leave one for those who come later. */
+static int mark_again(struct hascall_executor *x, u32 index)
 {
-	return x->area->posted ? find_by_hint(x, false) : find_by_visit(x);
-}
-
-long entry_find(struct hascall_executor *x)
-{
-	long found = x->area->posted ? find_by_hint(x, true) : find_by_visit(x);
-
-	if (found >= 0)
-		x->cursor = (u32)found + 1 < x->area->count ? (u32)found + 1 : 0;
-	return found;
-}
-
-/*
- * Take an entry whose word has HASCALL and of `held` exactly that, and copy it out. A
- * call that is not LINKED has no link word, whatever ret holds.
- */
-static int claim(struct hascall_executor *x, u32 index, u32 held, struct hascall_call *call)
-{
-	struct async_syscall_info __user *e = x->area->array + index;
-	unsigned int tries = ENTRY_TRIES;
-	int r = -EAGAIN;
-	u32 word;
-	s64 ret;
-
-	if (!user_access_begin(e, sizeof(*e)))
-		return -EFAULT;
-	unsafe_get_user(word, &e->state, fault);
-	do {
-		int state = word_state(word);
-
-		if (state == SYSCALL_END)
-			r = -ESHUTDOWN;
-		else if (state < 0)
-			r = state;
-		if (state != SYSCALL_HASCALL || (word & SYSCALL_HELD) != held)
-			goto out;
-		r = unsafe_try_cmpxchg_user(&e->state, &word,
-					    (word & ENTRY_KEPT) | SYSCALL_EXECUTING, fault)
-			    ? 0
-			    : -EAGAIN;
-	} while (r && --tries);
-	if (r)
-		goto out;
-	unsafe_put_user(index + 1, &x->record->entry, fault);
-	unsafe_get_user(call->num, &e->num, fault);
-	unsafe_get_user(call->arg[0], &e->arg[0], fault);
-	unsafe_get_user(call->arg[1], &e->arg[1], fault);
-	unsafe_get_user(call->arg[2], &e->arg[2], fault);
-	unsafe_get_user(call->arg[3], &e->arg[3], fault);
-	unsafe_get_user(call->arg[4], &e->arg[4], fault);
-	unsafe_get_user(call->arg[5], &e->arg[5], fault);
-	ret = 0;
-	if (word & SYSCALL_LINKED)
-		unsafe_get_user(ret, &e->ret, fault);
-	call->link = (u64)ret;
-	call->index = index;
-out:
-	user_access_end();
-	return r;
-
-fault:
-	user_access_end();
-	return -EFAULT;
-}
-
-int entry_claim(struct hascall_executor *x, u32 index)
-{
-	int r = claim(x, index, 0, &x->call);
-
+	u32 __user *half = (u32 __user *)hint_word(x->area, index / 64) + index / 32 % 2;
 	int unused;
 
+	return arch_futex_atomic_op_inuser(FUTEX_OP_OR, 1 << index % 32, &unused, half)
+		       ? -EFAULT
+		       : -ESHUTDOWN;
+}
+
+/* The hint is used up when the claim fails: somebody was faster, or there was no call. */
+static int take_by_hint(struct hascall_executor *x)
+{
+	long index = find_by_hint(x, true);
+	int r;
+
+	if (index < 0)
+		return index == HASCALL_NONE ? -EAGAIN : (int)index;
+	x->call.index = (u32)index;
+	r = claim(x, (u32)index, 0);
+	if (r == -ESHUTDOWN)
+		return mark_again(x, (u32)index);
+	return r == -EAGAIN ? -EALREADY : r;
+}
+
+int entry_peek(struct hascall_executor *x)
+{
+	long index;
+	u32 word;
+
+	if (!x->area->posted)
+		return visit_all(x, false);
+	index = find_by_hint(x, false);
+	if (index < 0)
+		return index == HASCALL_NONE ? -EAGAIN : (int)index;
+	if (get_user(word, &x->area->array[index].state))
+		return -EFAULT;
+	return word == SYSCALL_END ? -ESHUTDOWN : 0;
+}
+
+int entry_take(struct hascall_executor *x)
+{
+	int r = x->area->posted ? take_by_hint(x) : visit_all(x, true);
+
 	if (r == 0) {
+		x->cursor = x->call.index + 1 < x->area->count ? x->call.index + 1 : 0;
 		x->call.place = 0;
 		x->call.failed = 0;
 	}
-	/* For those who come later. */
-	if (r == -ESHUTDOWN && x->area->posted &&
-	    arch_futex_atomic_op_inuser(FUTEX_OP_OR, 1 << index % 32, &unused,
-					(u32 __user *)hint_word(x->area, index / 64) +
-						index / 32 % 2))
-		return -EFAULT;
 	return r;
 }
 
-int entry_claim_next(struct hascall_executor *x)
+/* The entry that x->call's link leads to, if it is held: 0; -EAGAIN: it leads nowhere. */
+static int claim_next(struct hascall_executor *x)
 {
 	u64 next = x->call.link & 0xffff;
 	int r;
 
 	if (next == 0 || next > x->area->count || x->call.place + 1 >= SYSCALL_CHAIN_MAX)
 		return -EAGAIN;
-	r = claim(x, array_index_nospec((u32)next - 1, x->area->count), SYSCALL_HELD, &x->call);
+	r = claim(x, array_index_nospec((u32)next - 1, x->area->count), SYSCALL_HELD);
 	if (r == 0)
 		x->call.place++;
 	return r == -ESHUTDOWN ? -EAGAIN : r; /* whoever visits that entry returns */
@@ -275,16 +290,28 @@ static int mark_done(struct hascall_executor *x)
 	return 0;
 }
 
-int entry_complete(struct hascall_executor *x, s64 ret)
+/* Completed: note the result for the rest of the chain, and go on there. */
+static noinline int follow(struct hascall_executor *x, s64 result)
+{
+	struct hascall_call *c = &x->call;
+
+	c->result[c->place] = result;
+	if (result < 0 && result >= -MAX_ERRNO)
+		c->failed |= 1ull << c->place;
+	return claim_next(x);
+}
+
+int entry_complete(struct hascall_executor *x, s64 result)
 {
 	struct async_syscall_info __user *e = x->area->array + x->call.index;
 	unsigned int tries = ENTRY_TRIES;
 	bool done = false;
 	u32 word;
+	int r;
 
 	if (!user_access_begin(e, sizeof(*e)))
 		return -EFAULT;
-	unsafe_put_user(ret, &e->ret, fault);
+	unsafe_put_user(result, &e->ret, fault);
 	unsafe_put_user(0, &e->num, fault);
 	unsafe_put_user(0, &x->record->entry, fault);
 	unsafe_get_user(word, &e->state, fault);
@@ -296,7 +323,12 @@ int entry_complete(struct hascall_executor *x, s64 ret)
 		return -EPROTO;
 	if (word & SYSCALL_WAITED)
 		front_futex(&e->state, FUTEX_WAKE, INT_MAX);
-	return x->area->done ? mark_done(x) : 0;
+	if (x->area->done) {
+		r = mark_done(x);
+		if (r)
+			return r;
+	}
+	return x->call.link ? follow(x, result) : -EAGAIN;
 
 fault:
 	user_access_end();

@@ -12,6 +12,7 @@
  * nothing is kept here. What it reads there when it comes back it could have
  * posted as well, so it is checked like an entry.
  */
+#include "calls.h"
 #include "front.h"
 
 #include <linux/futex.h>
@@ -28,7 +29,11 @@
 
 /* Where no ring is promised: how often an idle executor looks. */
 #define LATE_NS 1000000
-#define RESULT_OF_FAILURE_MIN (-4095)
+/*
+ * How often a busy executor tells tasks-RCU that it holds nothing, which cond_resched() alone
+ * does not.
+ */
+#define ROUNDS_PER_QS 64
 
 /* Outcomes of a look at the entries, beside errors. */
 enum look { LOOK_FOUND_NOTHING, LOOK_EXECUTED };
@@ -68,11 +73,6 @@ static void frame_set(struct pt_regs *regs, const struct hascall_call *call)
 	regs->r10 = call->arg[3];
 	regs->r8 = call->arg[4];
 	regs->r9 = call->arg[5];
-}
-
-static bool is_failure(s64 result)
-{
-	return result < 0 && result >= RESULT_OF_FAILURE_MIN;
 }
 
 static bool is_interrupted(s64 result)
@@ -181,20 +181,6 @@ static int call_execute(struct hascall_executor *x, enum async_syscall_left how,
 	return 0;
 }
 
-/* Complete x->call, claim the next one of its chain: 0; -EAGAIN: there is none; an error. */
-static int call_complete(struct hascall_executor *x, s64 result)
-{
-	struct hascall_call *c = &x->call;
-	int r = entry_complete(x, result);
-
-	if (r)
-		return r;
-	c->result[c->place] = result;
-	if (is_failure(result))
-		c->failed |= 1ull << c->place;
-	return entry_claim_next(x);
-}
-
 /* What a call of a chain gives instead of being begun, as the process says: 0: it is begun. */
 static int call_is_cut(struct hascall_executor *x, s64 *ret_result)
 {
@@ -208,7 +194,7 @@ static int call_is_cut(struct hascall_executor *x, s64 *ret_result)
 }
 
 /* Execute x->call, complete it, claim the next one of its chain. 0; -EAGAIN: there is none. */
-static int call_run(struct hascall_executor *x, enum async_syscall_left how)
+static __always_inline int call_run(struct hascall_executor *x, enum async_syscall_left how)
 {
 	struct hascall_call *c = &x->call;
 	s64 result;
@@ -218,18 +204,18 @@ static int call_run(struct hascall_executor *x, enum async_syscall_left how)
 		result = call_prepare(c);
 	if (r == 0 && result == 0)
 		r = call_execute(x, how, &result);
-	return r ?: call_complete(x, result);
+	return r ?: entry_complete(x, result);
 }
 
 /* Execute x->call and what follows in its chain. 0, or why the thread must leave. */
 static int chain_run(struct hascall_executor *x, enum async_syscall_left how)
 {
-	int r = call_run(x, how);
+	int r;
 
-	while (r == 0) {
+	while ((r = call_run(x, how)) == 0) {
 		if (x->tells)
 			return leave_record(x, ASYNC_SYSCALL_LEFT_CALL, 0) ?: -ECOMM;
-		r = call_run(x, ASYNC_SYSCALL_LEFT_CALL);
+		how = ASYNC_SYSCALL_LEFT_CALL;
 	}
 	if (r == -EAGAIN)
 		return x->tells ? -ECOMM : 0;
@@ -247,49 +233,37 @@ static int chain_resume(struct hascall_executor *x)
 		return left;
 	if (left != ASYNC_SYSCALL_LEFT_RESULT)
 		return chain_run(x, left);
-	r = call_complete(x, result);
+	r = entry_complete(x, result);
 	if (r == 0)
 		return x->tells ? leave_record(x, ASYNC_SYSCALL_LEFT_CALL, 0) ?: -ECOMM
 				: chain_run(x, ASYNC_SYSCALL_LEFT_CALL);
 	return r != -EAGAIN ? r : x->tells ? -ECOMM : 0;
 }
 
-/* Must another thread be brought before a call is begun? */
-static int must_grow(struct hascall_executor *x)
-{
-	long found;
-	u32 word;
-
-	if (!(x->flags & ASYNC_SYSCALL_TELL_GROW) || atomic_read(&x->area->parked) > 0)
-		return 0;
-	found = entry_peek(x);
-	if (found < 0)
-		return found == HASCALL_NONE ? 0 : (int)found;
-	return get_user(word, &x->area->array[found].state) ? -EFAULT : word != SYSCALL_END;
-}
-
-/* Look once at the entries; execute one call. */
+/* Look once at the entries; execute one call, or its chain. */
 static int look(struct hascall_executor *x)
 {
-	int r = must_grow(x);
-	long index;
+	int r;
 
-	if (r)
-		return r < 0 ? r : -EXFULL;
+	/* Must another thread be brought before a call is begun? */
+	if ((x->flags & ASYNC_SYSCALL_TELL_GROW) && atomic_read(&x->area->parked) == 0) {
+		r = entry_peek(x);
+		if (r == 0)
+			return -EXFULL;
+		if (r != -ESHUTDOWN && r != -EAGAIN)
+			return r;
+	}
 	if (!front_may_execute())
 		return -EPERM;
-	index = entry_find(x);
-	if (index == HASCALL_NONE)
-		return LOOK_FOUND_NOTHING;
-	if (index < 0)
-		return (int)index;
-	r = entry_claim(x, (u32)index);
-	if (r == -ESHUTDOWN)
-		place_shut(x);
-	if (r == -EAGAIN)
-		return LOOK_EXECUTED; /* somebody else did: look again */
+	r = entry_take(x);
 	if (r == 0)
 		r = chain_run(x, ASYNC_SYSCALL_LEFT_CALL);
+	else if (r == -EAGAIN)
+		return LOOK_FOUND_NOTHING;
+	else if (r == -EALREADY)
+		r = 0;
+	else if (r == -ESHUTDOWN)
+		place_shut(x);
 	return r ?: LOOK_EXECUTED;
 }
 
@@ -299,7 +273,6 @@ static int idle(struct hascall_executor *x)
 	ktime_t late = ns_to_ktime(LATE_NS);
 	struct hascall_area *area = x->area;
 	int unused;
-	long found;
 	u32 seen;
 	int r = 0;
 
@@ -318,8 +291,7 @@ static int idle(struct hascall_executor *x)
 		goto out;
 	}
 	/* The count is up, with a full barrier: posts from now on ring. Is there an older one? */
-	found = entry_peek(x);
-	if (found == HASCALL_NONE)
+	if (entry_peek(x) == -EAGAIN)
 		front_futex(area->rings, FUTEX_WAIT, seen);
 	if (arch_futex_atomic_op_inuser(FUTEX_OP_ADD, -1, &unused, area->sleepers))
 		r = -EFAULT;
@@ -345,6 +317,7 @@ static int rest(struct hascall_executor *x)
 /* Until there is a reason to leave: the reason. */
 static int serve(struct hascall_executor *x)
 {
+	unsigned int rounds = 0;
 	int r = chain_resume(x);
 
 	while (r >= 0) {
@@ -362,8 +335,8 @@ static int serve(struct hascall_executor *x)
 			x->look_until_ns = 0;
 		else if (r == LOOK_FOUND_NOTHING)
 			r = rest(x);
-		/* Not cond_resched() alone, which does not end a grace period of tasks-RCU. */
-		cond_resched_tasks_rcu_qs();
+		if (need_resched() || ++rounds % ROUNDS_PER_QS == 0)
+			cond_resched_tasks_rcu_qs();
 	}
 	return r;
 }

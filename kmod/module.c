@@ -10,7 +10,6 @@
  */
 #include "front.h"
 
-#include <linux/entry-common.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -18,22 +17,12 @@
 #include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/sched/signal.h>
 #include <linux/static_call.h>
-#include <linux/task_work.h>
-#include <linux/thread_info.h>
 #include <linux/uaccess.h>
-#include <linux/version.h>
 
 #include <asm/unistd.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define THROTTLED_BY throttle_queue
-#else
-#define THROTTLED_BY throttle_disk
-#endif
-
-static long no_sys_call(const struct pt_regs *regs, unsigned int number)
+long no_sys_call(const struct pt_regs *regs, unsigned int number)
 {
 	return -ENOSYS;
 }
@@ -53,35 +42,6 @@ static int find_sys_call(void)
 	static_call_update(enter_sys_call, (typeof(&no_sys_call))probe.addr);
 	unregister_kprobe(&probe);
 	return 0;
-}
-
-bool front_may_execute(void)
-{
-	return !(READ_ONCE(current_thread_info()->syscall_work) &
-		 (SYSCALL_WORK_ENTER | SYSCALL_WORK_EXIT));
-}
-
-/* hascall_call_check() has seen to the number. */
-long front_call(struct pt_regs *regs)
-{
-	return static_call(enter_sys_call)(regs, (unsigned int)regs->orig_ax);
-}
-
-/*
- * TIF_NOTIFY_RESUME alone says little: the scheduler sets it at each switch of a thread that
- * has registered restartable sequences, and those do not matter before it returns.
- */
-bool front_finish(struct pt_regs *regs)
-{
-	bool owes = task_work_pending(current);
-
-#ifdef CONFIG_MEMCG
-	owes |= current->memcg_nr_pages_over_high != 0; /* to be slowed down for it */
-#endif
-#ifdef CONFIG_BLK_CGROUP
-	owes |= current->THROTTLED_BY != NULL; /* likewise, for what it swaps */
-#endif
-	return !owes;
 }
 
 long front_futex(u32 __user *word, int op, u32 value)

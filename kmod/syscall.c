@@ -15,6 +15,7 @@
  *     open               async_syscall_init(NULL, area), if no thread is inside;
  *                        the end of the address space
  */
+#include "calls.h"
 #include "front.h"
 
 #include <linux/async_syscall.h>
@@ -25,7 +26,6 @@
 #include <linux/init.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
-#include <linux/resume_user_mode.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
@@ -41,13 +41,6 @@ struct async_syscall_table {
 	u32 inside[ASYNC_SYSCALL_AREAS_MAX]; /* threads in async_syscall_exec */
 };
 
-/* A thread that handles its own calls by a signal: there would be no call to hand back. */
-bool front_may_execute(void)
-{
-	return !(READ_ONCE(current_thread_info()->syscall_work) &
-		 SYSCALL_WORK_SYSCALL_USER_DISPATCH);
-}
-
 /* Tracers and filters may have changed the number and the arguments: they are checked again. */
 static long checked_call(struct pt_regs *regs, long number)
 {
@@ -61,7 +54,7 @@ static long checked_call(struct pt_regs *regs, long number)
 	return x64_sys_call(regs, array_index_nospec((unsigned int)number, NR_syscalls));
 }
 
-long front_call(struct pt_regs *regs)
+long hascall_front_call(struct pt_regs *regs)
 {
 	unsigned long posted = regs->orig_ax;
 	long number = syscall_enter_from_user_mode_work(regs, (long)posted);
@@ -72,13 +65,6 @@ long front_call(struct pt_regs *regs)
 		regs->ax = (unsigned long)-ENOSYS;
 	syscall_exit_nested(regs);
 	return (long)regs->ax;
-}
-
-bool front_finish(struct pt_regs *regs)
-{
-	if (test_thread_flag(TIF_NOTIFY_RESUME))
-		resume_user_mode_work(regs);
-	return true;
 }
 
 long front_futex(u32 __user *word, int op, u32 value)
