@@ -5,6 +5,9 @@
  *     state of an area   leaves by
  *     free               async_syscall_init
  *     open               async_syscall_exit, if no thread is inside
+ *
+ * A forked child has none of the threads that are inside, nor the one that may hold the
+ * lock: it sees all of this as zeros, that is no area, and the lock free.
  */
 #include "hascall/hascall.h"
 #include "lib/chain.h"
@@ -15,6 +18,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define IDLE_SPIN_NS 10000
 
@@ -31,8 +35,21 @@ struct async_area {
 	uint32_t flags;
 };
 
-static struct async_area areas[ASYNC_SYSCALL_AREAS_MAX];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* All zeros: no area. Whole pages, as they are wiped in a child. */
+static struct {
+	pthread_mutex_t lock;
+	struct async_area area[ASYNC_SYSCALL_AREAS_MAX];
+} __attribute__((aligned(4096))) of_process;
+
+/* Each time anew: cheap, and two threads may do it at once. 0 or -ENOMEM. */
+static int wipe_in_children(void)
+{
+	int saved_errno = errno;
+	int r = madvise(&of_process, sizeof(of_process), MADV_WIPEONFORK);
+
+	errno = saved_errno;
+	return r < 0 ? -ENOMEM : 0;
+}
 
 /* The area, held open until area_leave(); NULL if there is none. */
 static struct async_area *area_enter(int number)
@@ -41,20 +58,20 @@ static struct async_area *area_enter(int number)
 
 	if (number < 0 || (unsigned int)number >= ASYNC_SYSCALL_AREAS_MAX)
 		return NULL;
-	pthread_mutex_lock(&lock);
-	if (areas[number].open) {
-		a = &areas[number];
+	pthread_mutex_lock(&of_process.lock);
+	if (of_process.area[number].open) {
+		a = &of_process.area[number];
 		a->inside++;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&of_process.lock);
 	return a;
 }
 
 static void area_leave(struct async_area *a)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&of_process.lock);
 	a->inside--;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&of_process.lock);
 }
 
 /* Let the kernel execute, if it can: every lent thread runs at once, as without it. */
@@ -77,14 +94,18 @@ static void begin_kernel(struct async_area *a)
 
 int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flags)
 {
-	int r = -ENFILE;
+	int r;
 
 	if (!array || (uintptr_t)array % 64 != 0 || count == 0 ||
 	    count > ASYNC_SYSCALL_ENTRIES_MAX || (flags & ~ASYNC_SYSCALL_RINGS))
 		return -EINVAL;
-	pthread_mutex_lock(&lock);
+	r = wipe_in_children();
+	if (r < 0)
+		return r;
+	r = -ENFILE;
+	pthread_mutex_lock(&of_process.lock);
 	for (unsigned int i = 0; i < ASYNC_SYSCALL_AREAS_MAX && r < 0; i++) {
-		struct async_area *a = &areas[i];
+		struct async_area *a = &of_process.area[i];
 
 		if (a->open)
 			continue;
@@ -95,7 +116,7 @@ int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flag
 		__atomic_store_n(&a->open, true, __ATOMIC_RELAXED);
 		r = (int)i;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&of_process.lock);
 	return r;
 }
 
@@ -105,15 +126,15 @@ int async_syscall_exit(int number)
 
 	if (number < 0 || (unsigned int)number >= ASYNC_SYSCALL_AREAS_MAX)
 		return -EBADF;
-	pthread_mutex_lock(&lock);
-	if (areas[number].open) {
-		r = areas[number].inside > 0 ? -EBUSY : 0;
+	pthread_mutex_lock(&of_process.lock);
+	if (of_process.area[number].open) {
+		r = of_process.area[number].inside > 0 ? -EBUSY : 0;
 		if (r == 0) {
-			__atomic_store_n(&areas[number].open, false, __ATOMIC_RELAXED);
-			kernel_forget(&areas[number].kernel);
+			__atomic_store_n(&of_process.area[number].open, false, __ATOMIC_RELAXED);
+			kernel_forget(&of_process.area[number].kernel);
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&of_process.lock);
 	return r;
 }
 
@@ -123,7 +144,7 @@ int async_syscall_ring(int number, uint32_t calls)
 
 	if (number < 0 || (unsigned int)number >= ASYNC_SYSCALL_AREAS_MAX)
 		return -EBADF;
-	a = &areas[number];
+	a = &of_process.area[number];
 	if (!__atomic_load_n(&a->open, __ATOMIC_RELAXED))
 		return -EBADF;
 	if (area_must_ring(&a->server)) {

@@ -263,6 +263,8 @@ const char *hascall_version(void);
  *          executor that finds it unmapped dies of SIGSEGV as any thread would.
  * Thread   any number of threads may be in async_syscall_exec() at a time. Posting
  *          and taking follow syscall_info.h.
+ * Fork     a forked child has no areas: its parent's numbers are -EBADF there. It may
+ *          announce its own, the array of its parent's too, if that is shared.
  */
 #define ASYNC_SYSCALL_AREAS_MAX 64u
 #define ASYNC_SYSCALL_ENTRIES_MAX 65535u /* what a link word can name */
@@ -273,7 +275,7 @@ enum async_syscall_flags {
 	ASYNC_SYSCALL_RINGS = 1u << 0,
 };
 
-/* Announce an array (64-byte aligned). Number of the area, >= 0; -EINVAL; -ENFILE. */
+/* Announce an array (64-byte aligned). Number of the area, >= 0; -EINVAL; -ENFILE; -ENOMEM. */
 int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flags);
 
 /*

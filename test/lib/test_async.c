@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ENTRIES 8
@@ -332,6 +333,88 @@ static void areas_are_limited_and_numbers_used_again(void)
 		CHECK_INT(async_syscall_exit(i), 0);
 }
 
+/* What a child does must not depend on what its parent's threads were doing. */
+static void child_has_areas_of_its_own(int inherited)
+{
+	static struct syscall_info array[ENTRIES];
+	struct executor x[1];
+
+	CHECK_INT(async_syscall_exec(inherited), -EBADF);
+	CHECK_INT(async_syscall_ring(inherited, 1), -EBADF);
+	CHECK_INT(async_syscall_exit(inherited), -EBADF);
+	begin(array, ENTRIES, x, 1);
+	CHECK_INT(slot_post(&array[1], SYS_getpid, (uint64_t[6]){ 0 }), 0);
+	CHECK_INT(take(&array[1]), getpid());
+	CHECK_INT(async_syscall_exit(x[0].area), -EBUSY);
+	finish(array, ENTRIES, x, 1);
+	for (int i = 0; i < (int)ASYNC_SYSCALL_AREAS_MAX; i++)
+		CHECK_INT(async_syscall_init(array, 1, 0), i); /* all are free */
+}
+
+static void with_child(void (*fn)(int area), int area)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		fn(area);
+		_exit(0);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+}
+
+static void forked_child_has_no_areas_but_its_own(void)
+{
+	static struct syscall_info array[ENTRIES];
+	struct executor x[1];
+
+	if (test_sanitized)
+		SKIP("a sanitizer's locks do not survive a fork beside other threads");
+	begin(array, ENTRIES, x, 1);
+	CHECK_INT(slot_post(&array[1], SYS_getpid, (uint64_t[6]){ 0 }), 0);
+	CHECK_INT(take(&array[1]), getpid()); /* the executor is inside */
+	with_child(child_has_areas_of_its_own, x[0].area);
+	CHECK_INT(slot_post(&array[1], SYS_getpid, (uint64_t[6]){ 0 }), 0);
+	CHECK_INT(take(&array[1]), getpid());
+	finish(array, ENTRIES, x, 1);
+}
+
+static bool enough;
+
+static void *announce_and_forget(void *unused)
+{
+	static struct syscall_info array[1];
+
+	(void)unused;
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+		CHECK_INT(async_syscall_exit(async_syscall_init(array, 1, 0)), 0);
+	return NULL;
+}
+
+static void child_announces_one(int unused)
+{
+	static struct syscall_info array[1];
+
+	(void)unused;
+	CHECK_INT(async_syscall_exit(async_syscall_init(array, 1, 0)), 0);
+}
+
+/* Some of the forks happen while the other thread is in the middle of it. */
+static void child_forked_at_any_moment_can_announce(void)
+{
+	pthread_t thread;
+
+	if (test_sanitized)
+		SKIP("a sanitizer's locks do not survive a fork beside other threads");
+	CHECK_INT(pthread_create(&thread, NULL, announce_and_forget, NULL), 0);
+	for (unsigned int i = 0; i < 300; i++)
+		with_child(child_announces_one, 0);
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	CHECK_INT(pthread_join(thread, NULL), 0);
+}
+
 static const struct test tests[] = {
 	TEST(chain_of_the_callers_own_entries),
 	TEST(held_entry_is_begun_by_nobody),
@@ -344,5 +427,7 @@ static const struct test tests[] = {
 	TEST(impossible_state_ends_the_executor),
 	TEST(wrong_arrays_and_numbers_are_refused),
 	TEST(areas_are_limited_and_numbers_used_again),
+	TEST(forked_child_has_no_areas_but_its_own),
+	TEST(child_forked_at_any_moment_can_announce),
 };
 TEST_MAIN(tests)
