@@ -89,10 +89,13 @@ static void release(struct hascall *h)
 	free(h->free_entry);
 	free(h->cut);
 	free(h->deadline);
+	for (uint32_t i = 0; h->made && i < h->workers_max; i++)
+		free(h->made[i]);
+	free(h->made);
 	free(h);
 }
 
-/* By entry: what the caller and those who cancel remember of it. */
+/* By entry: what the caller and those who cancel remember of it. By worker: its memory. */
 static int prepare_tables(struct hascall *h)
 {
 	h->call = calloc(h->entry_count, sizeof(*h->call));
@@ -100,7 +103,8 @@ static int prepare_tables(struct hascall *h)
 	h->free_entry = calloc(h->entry_count, sizeof(*h->free_entry));
 	h->cut = calloc(h->entry_count, sizeof(*h->cut));
 	h->deadline = calloc(h->entry_count, sizeof(*h->deadline));
-	if (!h->call || !h->used || !h->free_entry || !h->cut || !h->deadline)
+	h->made = calloc(h->workers_max, sizeof(struct worker *));
+	if (!h->call || !h->used || !h->free_entry || !h->cut || !h->deadline || !h->made)
 		return -ENOMEM;
 	h->unmarked = h->used + h->done_words;
 	h->own_done = h->unmarked + h->done_words;

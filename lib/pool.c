@@ -475,27 +475,32 @@ static int thread_start(pthread_t *ret_thread, void *(*fn)(void *), void *arg, i
 	return -r;
 }
 
-/* Threads that ended by themselves: join them, keep one's memory. Lock held. */
-static struct worker *worker_reuse(struct hascall *h)
+/* Memory for one more, or that of one whose thread ended by itself. Lock held. */
+static struct worker *worker_memory(struct hascall *h)
 {
-	struct list *node = list_pop_front(&h->gone);
+	struct list *node = list_pop_front(&h->unused);
 	struct worker *w;
 
-	if (!node)
-		return NULL;
-	w = LIST_ENTRY(node, struct worker, node);
-	pthread_join(w->thread, NULL); /* it needs no lock any more: it is returning */
+	if (node)
+		return LIST_ENTRY(node, struct worker, node);
+	node = list_pop_front(&h->gone);
+	if (node) {
+		w = LIST_ENTRY(node, struct worker, node);
+		pthread_join(w->thread, NULL); /* it needs no lock any more: it is returning */
+		return w;
+	}
+	w = aligned_alloc(POOL_LINE, sizeof(*w)); /* at most workers_max times */
+	if (w)
+		__atomic_store_n(&h->made[h->made_count++], w, __ATOMIC_RELAXED);
 	return w;
 }
 
 /* Lock held. 0, -EAGAIN, -ENOMEM. */
 static int worker_add(struct hascall *h)
 {
-	struct worker *w = worker_reuse(h);
+	struct worker *w = worker_memory(h);
 	int r;
 
-	if (!w)
-		w = aligned_alloc(POOL_LINE, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
 	*w = (struct worker){ .h = h, .searching = true, .kept_off = UINT32_MAX };
@@ -507,7 +512,7 @@ static int worker_add(struct hascall *h)
 		w->cpu_clock = CLOCK_MONOTONIC; /* always advances: never seen as blocked */
 	if (r < 0) {
 		counts_add(h, -POOL_SEARCHING);
-		free(w);
+		list_push_back(&h->unused, &w->node);
 		return r;
 	}
 	list_push_back(&h->workers, &w->node);
@@ -612,6 +617,7 @@ int pool_open(struct hascall *h)
 	list_init(&h->workers);
 	list_init(&h->idle);
 	list_init(&h->gone);
+	list_init(&h->unused);
 	return -pthread_mutex_init(&h->lock, NULL);
 }
 
@@ -653,12 +659,8 @@ static void join_all(struct list *workers)
 {
 	struct list *node;
 
-	while ((node = list_pop_front(workers))) {
-		struct worker *w = LIST_ENTRY(node, struct worker, node);
-
-		pthread_join(w->thread, NULL);
-		free(w);
-	}
+	while ((node = list_pop_front(workers)))
+		pthread_join(LIST_ENTRY(node, struct worker, node)->thread, NULL);
 }
 
 void pool_stop(struct hascall *h)

@@ -179,6 +179,10 @@ struct hascall {
 	struct list workers; /* all threads but the watcher */
 	struct list idle;    /* asleep, the one that slept last first */
 	struct list gone;    /* ended, not joined */
+	struct list unused;  /* without a thread */
+	/* The memory of all of these. In a forked child the lists may be half linked. */
+	struct worker **made;
+	uint32_t made_count;
 	struct hascall_stats stats;
 	int64_t *deadline; /* by entry: INT64_MAX: none, or over */
 	pthread_t watcher;
