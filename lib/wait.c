@@ -312,12 +312,21 @@ int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_
 	return r;
 }
 
-/* Is one of these calls of a word completed and not yet delivered? */
-static bool any_of(const struct hascall *h, uint32_t word, uint64_t bits)
+/*
+ * Is one of these calls of a word completed and not yet delivered? One that was, and is
+ * in no possible state any more, is damage.
+ */
+static bool any_of(struct hascall *h, uint32_t word, uint64_t bits)
 {
-	for (; bits; bits &= bits - 1)
-		if (completed(h, word * 64 + (uint32_t)__builtin_ctzll(bits)))
+	for (; bits; bits &= bits - 1) {
+		uint32_t entry = word * 64 + (uint32_t)__builtin_ctzll(bits);
+		int state = in_use(h, entry) ? slot_state(&h->entry[entry]) : SYSCALL_HASCALL;
+
+		if (state == SYSCALL_COMPLETED)
 			return true;
+		if (state != SYSCALL_HASCALL && state != SYSCALL_EXECUTING)
+			damaged(h);
+	}
 	return false;
 }
 
@@ -328,10 +337,11 @@ static bool any_of(const struct hascall *h, uint32_t word, uint64_t bits)
 static bool any_completed(struct hascall *h)
 {
 	for (uint32_t word = 0; word < h->done_words; word++) {
-		uint64_t bits;
+		uint64_t bits = h->own_done[word];
 
-		if (h->own_done[word])
+		if (any_of(h, word, bits))
 			return true;
+		h->own_done[word] = 0;
 		bits = __atomic_load_n(&h->done[word], __ATOMIC_SEQ_CST);
 		if (bits == 0)
 			continue;
@@ -449,6 +459,8 @@ int hascall_wait_all(struct hascall *h, uint32_t group, int64_t timeout_ns, uint
 				if (r < 0)
 					return r;
 			}
+			if (!completed(h, entry))
+				return damaged(h);
 			/* Its done bit may be on its way: a reap after this must find it. */
 			h->own_done[word] |= UINT64_C(1) << bit;
 		}
