@@ -15,7 +15,7 @@
 
 #define TICK_MIN_NS 50000
 #define TICK_MAX_NS 1000000
-#define QUIET_TICKS 32 /* looks without a waiting call before the watcher rests */
+#define QUIET_TICKS 32 /* looks with nothing to be done before the watcher rests */
 
 void watch_arm(struct hascall *h, enum watch_level level)
 {
@@ -79,12 +79,30 @@ static unsigned int look_again(struct hascall *h, int64_t passed_ns)
 }
 
 /*
+ * Calls wait, and there is a worker to be had for them. If there is none, one that ends
+ * its call finds them by itself, and one that goes to sleep looks for them before.
+ */
+static bool can_do_something(struct hascall *h)
+{
+	bool can;
+
+	if (!pool_pending(h))
+		return false;
+	pthread_mutex_lock(&h->lock);
+	can = h->stats.workers < h->workers_max || !list_empty(&h->idle);
+	pthread_mutex_unlock(&h->lock);
+	return can;
+}
+
+/*
  * Go to rest, unless a call was posted by somebody who saw us awake:
  *
  *     caller                     watcher
  *     mark hint                  watch = REST
  *     fence                      fence
- *     watch == TICK: no arm      any hint: TICK again
+ *     watch == TICK: no arm      any hint, and a worker to be had: TICK again
+ *
+ * A worker that fell asleep did so before that hint was marked, else it would have seen it.
  */
 static void rest(struct hascall *h)
 {
@@ -94,7 +112,7 @@ static void rest(struct hascall *h)
 					 __ATOMIC_RELAXED))
 		return;
 	area_fence();
-	if (pool_pending(h))
+	if (can_do_something(h))
 		watch_arm(h, WATCH_TICK);
 }
 
@@ -151,7 +169,7 @@ void *watch_main(void *arg)
 		tick_ns = tick(h, tick_ns, due_ns);
 		if (tick_ns > TICK_MAX_NS)
 			tick_ns = TICK_MAX_NS;
-		quiet = pool_pending(h) ? 0 : quiet + 1;
+		quiet = can_do_something(h) ? 0 : quiet + 1;
 		if (quiet >= QUIET_TICKS)
 			rest(h);
 	}

@@ -6,11 +6,14 @@
 #include "hascall/hascall.h"
 #include "test/harness.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -152,6 +155,79 @@ static void pool_grows_when_workers_are_found_blocked(void)
 	CHECK(stats.workers_peak > 2);
 	close(fds[1]); /* end of file for all */
 	reap_until_none_is_left(h);
+	close(fds[0]);
+	hascall_close(h);
+}
+
+/* How often the thread of this process with this name has given up its processor. */
+static unsigned long times_slept(const char *name)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned long count = 0;
+	const struct dirent *d;
+
+	CHECK(tasks != NULL);
+	while ((d = readdir(tasks))) {
+		char path[64], line[128];
+		bool is_meant = false;
+		FILE *status;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", d->d_name);
+		status = d->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (status && fgets(line, sizeof(line), status)) {
+			line[strcspn(line, "\n")] = '\0';
+			if (strncmp(line, "Name:\t", 6) == 0)
+				is_meant = strcmp(line + 6, name) == 0;
+			else if (is_meant && strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+				count = strtoul(line + 24, NULL, 10);
+		}
+		if (status)
+			fclose(status);
+	}
+	closedir(tasks);
+	CHECK(count > 0);
+	return count;
+}
+
+/* Calls wait, and nobody is to be had for them: the watcher must not look for ever. */
+static void watcher_rests_while_the_full_pool_is_blocked(void)
+{
+	struct hascall *h = open_with(&(struct hascall_options){ .workers_max = 2, .parallel = 1 });
+	unsigned long before, after;
+	uint64_t ticket;
+	char bytes[2];
+	int64_t ret;
+	int fds[2];
+
+	CHECK_INT(pipe(fds), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		CHECK_INT(hascall_post(h, SYS_read,
+				       (uint64_t[6]){ (uint64_t)fds[0], (uintptr_t)&bytes[i], 1 },
+				       0, 0, NULL),
+			  0);
+	while (workers(h) < 2)
+		usleep(1000);
+	CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
+	do {
+		before = times_slept("hascall-watch");
+		usleep(50000);
+		after = times_slept("hascall-watch");
+	} while (after != before);
+	/* A worker that is done with its call needs no watcher to find the next. */
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+	CHECK_INT(ret, getppid());
+	/* It wakes again when it is of use: this one is idle, the other counts as running. */
+	for (unsigned int i = 0; i < 20; i++) {
+		CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
+		CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+		usleep(i * 100);
+	}
+	close(fds[1]); /* end of file for the other */
+	while (hascall_in_flight(h) > 0) {
+		CHECK_INT(hascall_wait_any(h, -1, 0), 0);
+		hascall_reap(h, any_result, NULL);
+	}
 	close(fds[0]);
 	hascall_close(h);
 }
@@ -333,6 +409,7 @@ static const struct test tests[] = {
 	TEST(pool_grows_until_every_waiting_call_is_begun),
 	TEST(pool_does_not_grow_over_its_limit),
 	TEST(pool_grows_when_workers_are_found_blocked),
+	TEST(watcher_rests_while_the_full_pool_is_blocked),
 	TEST(pool_does_not_grow_for_calls_that_run),
 	TEST(idle_workers_end_but_for_one),
 	TEST(workers_take_no_signals_of_the_application),
