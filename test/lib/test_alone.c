@@ -138,6 +138,37 @@ static void without_threads_a_chain_runs_in_order(void)
 	hascall_close(h);
 }
 
+/* What is left of it begins with its second call, which a wait for that one must find. */
+static void without_threads_the_rest_of_a_cancelled_chain_runs(void)
+{
+	for (unsigned int is_waited_for = 0; is_waited_for < 2; is_waited_for++) {
+		struct hascall_call call[2] = { hascall_call_getppid() };
+		uint64_t ticket[2];
+		char bytes[2] = "";
+		struct hascall *h;
+		int64_t result;
+		int pipes[2];
+
+		CHECK_INT(hascall_open(&h, NULL), 0);
+		if (!is_waited_for)
+			forbid_threads();
+		CHECK_INT(pipe2(pipes, O_CLOEXEC), 0);
+		call[0].flags = HASCALL_CHAIN;
+		call[1] = hascall_call_write(pipes[1], "a", 1);
+		call[1].flags = HASCALL_ALWAYS;
+		CHECK_INT(hascall_submit(h, call, 2, HASCALL_MORE, ticket), 0);
+		CHECK_INT(hascall_cancel(h, ticket[0]), 0);
+		if (is_waited_for) {
+			CHECK_INT(hascall_wait(h, ticket[1], -1, 0, &result), 0);
+			CHECK_INT(result, 1);
+		}
+		hascall_close(h);
+		CHECK_INT(read(pipes[0], bytes, sizeof(bytes)), 1);
+		close(pipes[0]);
+		close(pipes[1]);
+	}
+}
+
 static void without_threads_nobody_promises_a_timeout(void)
 {
 	struct hascall_call call = hascall_call_getppid();
@@ -159,6 +190,7 @@ static const struct test tests[] = {
 	TEST(calls_that_waiters_execute_need_no_thread),
 	TEST(without_threads_each_wait_executes),
 	TEST(without_threads_a_chain_runs_in_order),
+	TEST(without_threads_the_rest_of_a_cancelled_chain_runs),
 	TEST(without_threads_nobody_promises_a_timeout),
 };
 TEST_MAIN(tests)

@@ -359,6 +359,27 @@ static void close_drops_what_is_left_of_chains_but_always(void)
 	pipe_close(&p);
 }
 
+/* No worker was started yet: close must do it for the call that is to run in any case. */
+static void close_runs_what_a_cancelled_chain_left(void)
+{
+	struct hascall *h = area_open(NULL);
+	struct test_pipe out = pipe_open();
+	struct hascall_call call[2] = {
+		{ .num = SYS_getppid, .flags = HASCALL_CHAIN },
+		write_call(out.in, "a", 1),
+	};
+	uint64_t ticket[2];
+	char bytes[2];
+
+	call[1].flags = HASCALL_ALWAYS;
+	CHECK_INT(hascall_submit(h, call, 2, HASCALL_MORE, ticket), 0);
+	CHECK_INT(hascall_cancel(h, ticket[0]), 0);
+	hascall_close(h);
+	close(out.in);
+	CHECK_INT(read(out.out, bytes, sizeof(bytes)), 1);
+	close(out.out);
+}
+
 /* The entries of chains come back: many chains of all lengths through a small area. */
 static void entries_of_chains_are_used_again(void)
 {
@@ -436,6 +457,7 @@ static const struct test tests[] = {
 	TEST(helping_wait_for_any_of_a_chain_executes_the_chain),
 	TEST(chain_that_waits_in_the_middle_holds_nobody_up),
 	TEST(close_drops_what_is_left_of_chains_but_always),
+	TEST(close_runs_what_a_cancelled_chain_left),
 	TEST(entries_of_chains_are_used_again),
 	TEST(damaged_links_end_the_area_and_not_the_process),
 };

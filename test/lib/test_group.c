@@ -148,6 +148,29 @@ static void helping_waits_leave_calls_that_wait_and_timed_ones(void)
 	pipe_close(&p);
 }
 
+/* Nothing of the group is open, or no time is left: other calls are not its business. */
+static void helping_wait_for_all_executes_no_more_than_it_waits_for(void)
+{
+	struct hascall *h = area_open(&(struct hascall_options){ .workers_max = 1 });
+	struct test_pipe p = pipe_open();
+	char byte = 0;
+	uint64_t running = occupy(h, &p, &byte);
+	const struct hascall_call call = getpid_call(1);
+	uint64_t ticket = submit_one(h, &call);
+	int64_t result;
+
+	CHECK_INT(hascall_wait_all(h, 2, -1, HASCALL_HELP), 0);
+	CHECK_INT(hascall_poll(h, ticket, &result), -EAGAIN);
+	CHECK_INT(hascall_wait_all(h, 1, 0, HASCALL_HELP), -ETIMEDOUT);
+	CHECK_INT(hascall_poll(h, ticket, &result), -EAGAIN);
+	CHECK_INT(hascall_wait_all(h, 1, -1, HASCALL_HELP), 0);
+	CHECK_INT(hascall_poll(h, ticket, &result), 0);
+	pipe_feed(&p);
+	CHECK_INT(result_of(h, running), 1);
+	hascall_close(h);
+	pipe_close(&p);
+}
+
 static void count_one(void *ctx)
 {
 	__atomic_fetch_add((unsigned int *)ctx, 1, __ATOMIC_RELEASE);
@@ -289,6 +312,7 @@ static const struct test tests[] = {
 	TEST(wrong_flags_of_waits_are_refused),
 	TEST(helping_waits_execute_what_nobody_has_begun),
 	TEST(helping_waits_leave_calls_that_wait_and_timed_ones),
+	TEST(helping_wait_for_all_executes_no_more_than_it_waits_for),
 	TEST(helped_calls_notify_and_ring_too),
 	TEST(polling_worker_needs_no_wake),
 	TEST(polling_area_grows_like_others),
