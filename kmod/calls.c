@@ -7,11 +7,11 @@
 
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
-#include <linux/futex.h>
 #include <linux/ioprio.h>
 #include <linux/resource.h>
 #include <linux/time.h>
-#include <linux/wait.h>
+#include <uapi/linux/futex.h>
+#include <uapi/linux/wait.h>
 
 #define CALL(number, name, class, reason) [number] = CALL_##class,
 const u8 hascall_call_classes[CALL_NUMBERS] = {

@@ -123,7 +123,6 @@ static const struct file_operations device_operations = {
 	.open = device_open,
 	.release = device_release,
 	.unlocked_ioctl = device_ioctl,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice device = {

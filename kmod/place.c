@@ -21,6 +21,7 @@
 #include <linux/limits.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/version.h>
 
 static void place_give(struct hascall_area *area)
 {
@@ -34,12 +35,22 @@ static void place_sched_in(struct preempt_notifier *notifier, int cpu)
 {
 }
 
+/* Is the calling thread, which is being switched out, going to sleep? */
+static bool is_going_to_sleep(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	return !current->on_rq;
+#else
+	return !task_is_runnable(current); /* it may stay queued for a while all the same */
+#endif
+}
+
 /* With the run queue locked. */
 static void place_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
 {
 	struct hascall_executor *x = container_of(notifier, struct hascall_executor, notifier);
 
-	if (x->gives_way && x->has_place && !current->on_rq) {
+	if (x->gives_way && x->has_place && is_going_to_sleep()) {
 		x->has_place = false;
 		place_give(x->area);
 	}
