@@ -9,36 +9,48 @@
  *
  * Each step is one atomic access of lib/pool.c, lib/watch.c; what those do under the
  * pool's lock is one atomic block. Full fences make it sequentially consistent (what
- * a missing fence does is shown in sleep_post.pml). The watcher's tick is taken only
- * when it has something to find, else time would hide a standstill.
+ * a missing fence does is shown in sleep_post.pml). A worker that leaves for a call known
+ * to wait asks for two others if two calls wait. The watcher's tick is taken only when it
+ * has something to find, else time would hide a standstill. It rests when no call waits,
+ * or no worker is to be had for one: after 32 ticks, here at any time.
  *
  * -DBROKEN_BEGIN   a worker that found a call does not look after the others
  * -DBROKEN_SLEEP   a worker sleeps without looking once more
  * -DBROKEN_POST    the caller looks at the workers before it marks its call
- * -DBROKEN_REST    the watcher rests without looking once more
+ * -DBROKEN_REST    the watcher rests without looking once more, when no call waits
  * -DBROKEN_BLIND   the watcher does not see that a worker is blocked
  * -DBROKEN_KNOWN   a call known to wait is counted as running
- * Each must be rejected.
+ * Each must be rejected. For pools that cannot grow: pool_full.pml.
  */
+#ifdef FULL
+#define CALLS 4
+#define WORKERS 2
+#define BLOCKS(call) (call == 0)
+#else
 #define CALLS 3
 #define WORKERS 3 /* workers_max */
+#define BLOCKS(call) (call != 2)
+#endif
 #define PARALLEL 1
 
 mtype = { REST, TICK, NOW };		/* enum watch_level */
 mtype = { FREE, SEARCH, RUN, BLOCKED }; /* what the watcher sees of a worker: its phase */
 
-bool posted[CALLS]; /* hints */
-bool ended[CALLS];
+bool posted[4]; /* hints */
+bool ended[4];
 byte searching = 0;
 byte running = 0;
 byte workers = 0;
 mtype watch = REST;
-mtype phase[WORKERS] = FREE;
-bool idle[WORKERS];   /* in the idle list */
-bool stuck[WORKERS];  /* in the kernel, blocked */
+mtype phase[3] = FREE;
+bool idle[3];  /* in the idle list */
+bool stuck[3]; /* in the kernel, blocked */
 
-#define pending (posted[0] || posted[1] || posted[2])
-#define all_ended (ended[0] && ended[1] && ended[2])
+#define pending (posted[0] || posted[1] || posted[2] || posted[3])
+#define pending_count (posted[0] + posted[1] + posted[2] + posted[3])
+#define to_be_had (workers < WORKERS || idle[0] || idle[1] || idle[2])
+#define last_ended ended[CALLS - 1]
+#define all_ended (ended[0] && ended[1] && ended[2] && last_ended)
 
 inline arm(level) {
 	atomic {
@@ -50,33 +62,42 @@ inline arm(level) {
 	}
 }
 
-/* pool_look(). see_s, see_r, level: locals of the caller of this. */
-inline look(is_caller) {
-	d_step { see_s = searching; see_r = running; level = REST };
-	if
-	:: see_s > 0
-	:: see_s == 0 && see_r >= PARALLEL -> arm(TICK)
-	:: else ->
-		atomic {
+/* call_one(), see_s being the searchers wanted: sets it to 0 if it called nobody. */
+inline call_one(is_caller) {
+	atomic {
+		if
+		:: searching >= see_s || running >= PARALLEL -> see_s = 0
+		:: else ->
 			if
-			:: searching > 0 || running >= PARALLEL
+			:: idle[0] -> idle[0] = false; searching++
+			:: !idle[0] && idle[1] -> idle[1] = false; searching++
+			:: !idle[0] && !idle[1] && idle[2] -> idle[2] = false; searching++
 			:: else ->
 				if
-				:: idle[0] -> idle[0] = false; searching++
-				:: !idle[0] && idle[1] -> idle[1] = false; searching++
-				:: !idle[0] && !idle[1] && idle[2] -> idle[2] = false; searching++
+				:: workers == WORKERS -> see_s = 0
+				:: workers < WORKERS && is_caller -> level = NOW; see_s = 0
 				:: else ->
-					if
-					:: workers == WORKERS
-					:: workers < WORKERS && is_caller -> level = NOW
-					:: else ->
-						searching++;
-						workers++;
-						run worker(workers - 1)
-					fi
+					searching++;
+					workers++;
+					run worker(workers - 1)
 				fi
 			fi
-		};
+		fi
+	}
+}
+
+/* pool_look(). see_s, see_r, level: locals of the caller of this. */
+inline look(is_caller, wanted) {
+	d_step { see_s = searching; see_r = running; level = REST };
+	if
+	:: see_s >= wanted
+	:: see_s < wanted && see_r >= PARALLEL -> arm(TICK)
+	:: else ->
+		see_s = wanted;
+		do
+		:: see_s > 0 -> call_one(is_caller)
+		:: else -> break
+		od;
 		arm(level)
 	fi;
 	d_step { see_s = 0; see_r = 0; level = REST } /* forgotten: fewer states */
@@ -96,6 +117,7 @@ proctype worker(byte me)
 		:: posted[0] -> posted[0] = false; call = 0
 		:: posted[1] -> posted[1] = false; call = 1
 		:: posted[2] -> posted[2] = false; call = 2
+		:: posted[3] -> posted[3] = false; call = 3
 		:: else -> goto nothing
 		fi
 	   };
@@ -117,7 +139,8 @@ proctype worker(byte me)
 		};
 #ifndef BROKEN_BEGIN
 		if
-		:: pending -> look(false)
+		:: pending && phase[me] == BLOCKED && pending_count > 1 -> look(false, 2)
+		:: pending && !(phase[me] == BLOCKED && pending_count > 1) -> look(false, 1)
 		:: else
 		fi;
 #endif
@@ -125,9 +148,9 @@ proctype worker(byte me)
 #ifdef BROKEN_KNOWN
 		stuck[me] = (call == 0); /* nobody suspects call 1 */
 #else
-		stuck[me] = (call != 2);
+		stuck[me] = BLOCKS(call);
 #endif
-		(call == 2 || ended[2]);
+		(!BLOCKS(call) || last_ended);
 		stuck[me] = false;
 		/* worker_end() */
 		atomic {
@@ -173,12 +196,12 @@ active proctype caller()
 	do
 	:: call < CALLS ->
 #ifdef BROKEN_POST
-		look(true);
+		look(true, 1);
 		posted[call] = true;
 #else
 		posted[call] = true;
 		if
-		:: pending -> look(true)
+		:: pending -> look(true, 1)
 		:: else
 		fi;
 #endif
@@ -186,6 +209,18 @@ active proctype caller()
 	:: else -> break
 	od;
 	all_ended
+}
+
+/* can_do_something(): the hints, then the rest under the lock. */
+inline look_once_more() {
+	if
+	:: pending ->
+		if
+		:: to_be_had -> arm(TICK)
+		:: else
+		fi
+	:: else
+	fi
 }
 
 #define BLOCKED_UNSEEN(w) (phase[w] == RUN && stuck[w])
@@ -199,7 +234,7 @@ end:	do
 	:: watch == NOW ->
 		watch = TICK;
 		if
-		:: pending -> look(false)
+		:: pending -> look(false, 1)
 		:: else
 		fi
 #ifndef BROKEN_BLIND
@@ -214,7 +249,7 @@ end:	do
 		running--
 	   };
 		if
-		:: pending -> look(false)
+		:: pending -> look(false, 1)
 		:: else
 		fi
 #endif
@@ -226,11 +261,19 @@ end:	do
 			fi
 		};
 #ifndef BROKEN_REST
-		if
-		:: pending -> arm(TICK)
-		:: else
-		fi;
+		look_once_more();
 #endif
 next:		skip
+	:: watch == TICK && pending && !to_be_had ->
+		atomic {
+			if
+			:: watch == TICK -> watch = REST
+			:: else -> goto next_full
+			fi
+		};
+#ifndef BROKEN_FULL
+		look_once_more();
+#endif
+next_full:	skip
 	od
 }

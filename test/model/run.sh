@@ -53,7 +53,7 @@ expect() {
 	fi
 }
 
-[ $# -gt 0 ] || set -- claim_recall.pml sleep_post.pml pool.pml chain.pml cancel.pml
+[ $# -gt 0 ] || set -- claim_recall.pml sleep_post.pml pool.pml pool_full.pml chain.pml cancel.pml
 for model in "$@"; do
 	expect "$model" "" holds
 	# shellcheck disable=SC2013 # words are wanted
