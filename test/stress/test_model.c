@@ -633,6 +633,7 @@ static void every_answer_is_one_the_model_allows(void)
 					  .number = i * calls,
 					  .last = (i + 1) * calls };
 	run_users(use_own_areas, users);
+	CHECK(notes > 0);
 	check_journal(&journal, executed);
 	journal_close(&journal);
 	free(executed);
