@@ -117,6 +117,18 @@ static inline int recall(struct hascall *h, uint32_t entry)
 	return r;
 }
 
+/* The same; cheaper while there are no threads, who alone could be faster. */
+static inline int recall_for_oneself(struct hascall *h, uint32_t entry)
+{
+	struct syscall_info *e = &h->entry[entry];
+
+	if (h->started || slot_word(e) != SYSCALL_HASCALL)
+		return recall(h, entry);
+	__atomic_store_n(&e->state, SYSCALL_NONE, __ATOMIC_RELAXED);
+	unmark(h, entry);
+	return 0;
+}
+
 static inline void kick_if_due(struct hascall *h)
 {
 	if (h->kick_due || h->unmarked_count > 0)

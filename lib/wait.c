@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) int help_alone(struct hascall *h, u
 {
 	const struct syscall_info *e = &h->entry[entry];
 	struct slot_call call;
-	int r = recall(h, entry);
+	int r = recall_for_oneself(h, entry);
 
 	if (r < 0)
 		return r;
