@@ -445,9 +445,9 @@ static void do_cancel_all(struct model *m)
 	for (uint32_t i = 0; i < CALLS; i++) {
 		struct call *c = &m->call[i];
 
-		if (c->state != CALL_IN_FLIGHT ||
+		if (c->state != CALL_IN_FLIGHT || c->always ||
 		    (group != HASCALL_ALL_GROUPS && c->group != group))
-			continue;
+			continue; /* what cleans up after a chain is spared */
 		most += !c->asked;
 		c->perhaps_asked = true;
 	}

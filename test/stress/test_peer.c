@@ -191,7 +191,7 @@ static void executors_survive_a_scribbling_process(void)
 	s->any_number = !test_sanitized; /* a sanitizer calls more than the filter allows */
 	scribbler = start(scribble, s);
 	executor = start(suffer_behind_a_filter, s);
-	stress_sleep_us(2000000);
+	stress_sleep_us(1000000);
 	CHECK_INT(kill(scribbler, SIGKILL), 0);
 	CHECK_INT(waitpid(scribbler, NULL, 0), scribbler);
 	end_all(s);
