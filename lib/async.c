@@ -198,6 +198,17 @@ static inline __attribute__((always_inline)) int claim_next(const struct async_a
 	return r;
 }
 
+/* Give the result back and wake who sleeps on it: 0, -EPROTO. */
+static int complete(struct syscall_info *e, int64_t result)
+{
+	bool must_wake = false;
+	int r = slot_complete(e, result, 0, &must_wake);
+
+	if (r == 0 && must_wake)
+		futex_wake(&e->state, INT32_MAX);
+	return r;
+}
+
 /* Visit every entry once. How many were executed, -ESHUTDOWN (END), -EPROTO. */
 static inline __attribute__((always_inline)) int64_t visit_all(const struct async_area *a,
 							       struct async_place *p)
@@ -207,7 +218,6 @@ static inline __attribute__((always_inline)) int64_t visit_all(const struct asyn
 	for (uint32_t visited = 0; visited < a->count || p->chain.next;) {
 		struct syscall_info *e;
 		struct slot_call call;
-		bool must_wake = false;
 		int64_t result;
 		int leave;
 		int r;
@@ -222,11 +232,9 @@ static inline __attribute__((always_inline)) int64_t visit_all(const struct asyn
 		result = leave < 0 ? leave : syscall_now(&call);
 		if (call.linked)
 			chain_note(&p->chain, &call, result);
-		r = slot_complete(e, result, 0, &must_wake);
+		r = complete(e, result);
 		if (r < 0)
 			return r;
-		if (must_wake)
-			futex_wake(&e->state, INT32_MAX);
 		executed++;
 	}
 	return executed;
@@ -254,9 +262,7 @@ static int finish_left(struct async_area *a, struct async_place *p,
 	struct slot_call call = { .num = left->num, .linked = true, .link = left->link };
 	int64_t result = left->ret;
 	struct syscall_info *e;
-	bool must_wake = false;
 	int leave;
-	int r;
 
 	if (left->entry == 0 || left->entry > a->count || left->place >= SYSCALL_CHAIN_MAX)
 		return -EPROTO; /* a stray write of the application's */
@@ -272,10 +278,7 @@ static int finish_left(struct async_area *a, struct async_place *p,
 		result = leave < 0 ? leave : syscall_now(&call);
 	}
 	chain_note(&p->chain, &call, result);
-	r = slot_complete(e, result, 0, &must_wake);
-	if (r == 0 && must_wake)
-		futex_wake(&e->state, INT32_MAX);
-	return r;
+	return complete(e, result);
 }
 
 /*

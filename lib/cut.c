@@ -146,12 +146,6 @@ static int interrupt(struct hascall *h, uint32_t entry)
 	return r;
 }
 
-static int damaged(struct hascall *h)
-{
-	__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
-	return -EPROTO;
-}
-
 static bool cut_note(struct hascall *h, uint32_t entry, int32_t reason)
 {
 	int32_t none = 0;
@@ -177,7 +171,7 @@ static int cut_locked(struct hascall *h, uint32_t entry, int32_t reason, struct 
 	uint32_t word;
 
 	if (r == 0) {
-		area_unmark_posted(&h->hint[entry / AREA_HINT_ENTRIES], entry % AREA_HINT_ENTRIES);
+		area_unmark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
 		return CUT_CLAIMED;
 	}
 	word = slot_word(e);
@@ -208,11 +202,6 @@ static uint64_t link_of(const struct syscall_info *e)
 	return (uint64_t)__atomic_load_n(&e->ret, __ATOMIC_RELAXED);
 }
 
-static bool is_held(const struct hascall *h, uint32_t entry)
-{
-	return entry < h->entry_count && (slot_word(&h->entry[entry]) & SYSCALL_HELD);
-}
-
 /*
  * A call that is to run although those before it failed becomes the first of its own
  * chain, for the workers. Those after it have not forgotten the failure.
@@ -232,7 +221,7 @@ static void hand_over(struct hascall *h, uint32_t entry, uint64_t link)
 		damaged(h);
 		return;
 	}
-	area_mark_posted(&h->hint[entry / AREA_HINT_ENTRIES], entry % AREA_HINT_ENTRIES);
+	area_mark_posted(hint_of(h, entry), entry % AREA_HINT_ENTRIES);
 	area_fence();
 	pool_look(h, POOL_CALLER);
 }

@@ -23,12 +23,6 @@ static inline bool broken(const struct hascall *h)
 	return __atomic_load_n(&h->broken, __ATOMIC_RELAXED) != 0;
 }
 
-static inline int damaged(struct hascall *h)
-{
-	__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
-	return -EPROTO;
-}
-
 static inline bool in_use(const struct hascall *h, uint32_t entry)
 {
 	return h->used[entry / 64] >> (entry % 64) & 1;
@@ -85,11 +79,6 @@ static inline int take(struct hascall *h, uint32_t entry, int64_t *ret_result)
 static inline bool completed(const struct hascall *h, uint32_t entry)
 {
 	return in_use(h, entry) && slot_state(&h->entry[entry]) == SYSCALL_COMPLETED;
-}
-
-static inline struct area_hint *hint_of(const struct hascall *h, uint32_t entry)
-{
-	return &h->hint[entry / AREA_HINT_ENTRIES];
 }
 
 /* There is nothing to see in this entry any more, whether its hint was marked or not. */

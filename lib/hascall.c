@@ -292,11 +292,6 @@ int hascall_cancel(struct hascall *h, uint64_t ticket)
 	return cut_call(h, (uint32_t)entry, -ECANCELED);
 }
 
-static bool is_held(const struct hascall *h, uint32_t entry)
-{
-	return slot_word(&h->entry[entry]) & SYSCALL_HELD;
-}
-
 /* Held calls first: so each is asked before the end of the one before it drops it. */
 int hascall_cancel_all(struct hascall *h, uint32_t group)
 {

@@ -269,7 +269,7 @@ void pool_finish(struct hascall *h, uint32_t entry, int64_t result)
 	bool must_wake = false;
 
 	if (slot_complete(e, result, 0, &must_wake) < 0) {
-		__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+		damaged(h);
 		must_wake = true; /* WAITED may have been overwritten */
 	}
 	if (must_wake)
@@ -544,9 +544,7 @@ static uint32_t pending_count(const struct hascall *h, uint32_t limit)
 	uint32_t count = 0;
 
 	for (uint32_t word = 0; word < h->done_words && count < limit; word++)
-		count += (uint32_t)__builtin_popcountll(__atomic_load_n(
-			&h->hint[word / AREA_HINT_WORDS].posted[word % AREA_HINT_WORDS],
-			__ATOMIC_RELAXED));
+		count += (uint32_t)__builtin_popcountll(posted_bits(h, word));
 	return count < limit ? count : limit;
 }
 

@@ -188,6 +188,17 @@ struct hascall {
 	pthread_t watcher;
 };
 
+static inline struct area_hint *hint_of(const struct hascall *h, uint32_t entry)
+{
+	return &h->hint[entry / AREA_HINT_ENTRIES];
+}
+
+/* The hints of entries 64 * word and on. */
+static inline uint64_t posted_bits(const struct hascall *h, uint32_t word)
+{
+	return area_posted_bits(hint_of(h, 64 * word), word % AREA_HINT_WORDS);
+}
+
 /* Is some hint set? Fence first if another thread's write matters. */
 static inline bool pool_pending(const struct hascall *h)
 {
@@ -195,6 +206,19 @@ static inline bool pool_pending(const struct hascall *h)
 		if (area_any_posted(&h->hint[i]))
 			return true;
 	return false;
+}
+
+/* An entry had an impossible state: -EPROTO, from now on. */
+static inline int damaged(struct hascall *h)
+{
+	__atomic_store_n(&h->broken, 1, __ATOMIC_RELAXED);
+	return -EPROTO;
+}
+
+/* Is it posted, and its turn in its chain has not come? */
+static inline bool is_held(const struct hascall *h, uint32_t entry)
+{
+	return entry < h->entry_count && (slot_word(&h->entry[entry]) & SYSCALL_HELD);
 }
 
 /* Give a result back and tell whoever waits, by the thread that claimed the entry. */

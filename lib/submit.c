@@ -22,8 +22,7 @@ static void mark_all(struct hascall *h)
 		if (bits == 0)
 			continue;
 		h->unmarked[word] = 0;
-		__atomic_fetch_or(&h->hint[word / AREA_HINT_WORDS].posted[word % AREA_HINT_WORDS],
-				  bits, __ATOMIC_RELEASE);
+		area_mark_posted_bits(hint_of(h, 64 * word), word % AREA_HINT_WORDS, bits);
 	}
 	h->unmarked_count = 0;
 }

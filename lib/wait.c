@@ -159,13 +159,9 @@ bool help_any(struct hascall *h)
 		for (uint32_t word = h->done_words; word-- > 0;)
 			if (help_word(h, word, h->unmarked[word]))
 				return true;
-	for (uint32_t word = h->done_words; word-- > 0;) {
-		const uint64_t *posted = h->hint[word / AREA_HINT_WORDS].posted;
-
-		if (help_word(h, word,
-			      __atomic_load_n(&posted[word % AREA_HINT_WORDS], __ATOMIC_RELAXED)))
+	for (uint32_t word = h->done_words; word-- > 0;)
+		if (help_word(h, word, posted_bits(h, word)))
 			return true;
-	}
 	return false;
 }
 

@@ -98,6 +98,19 @@ static inline void area_mark_cancel(struct area_hint *hint, unsigned int entry)
 	area_mark(hint->cancel, entry);
 }
 
+/* Caller: the same for several entries of one word at once, of which each was posted. */
+static inline void area_mark_posted_bits(struct area_hint *hint, unsigned int word, uint64_t bits)
+{
+	if (word < AREA_HINT_WORDS)
+		__atomic_fetch_or(&hint->posted[word], bits, __ATOMIC_RELEASE);
+}
+
+/* Any side: the bits of one word. Says nothing about memory: take a bit to read its entry. */
+static inline uint64_t area_posted_bits(const struct area_hint *hint, unsigned int word)
+{
+	return word < AREA_HINT_WORDS ? __atomic_load_n(&hint->posted[word], __ATOMIC_RELAXED) : 0;
+}
+
 /* Server: take all bits of one word; who takes a bit must look at that entry. */
 static inline uint64_t area_take_posted(struct area_hint *hint, unsigned int word)
 {
