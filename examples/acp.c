@@ -10,6 +10,7 @@
  * folder_enter -> folder_made; folder_leave -> folder_finished.
  */
 #include "examples/acp.h"
+#include "examples/option.h"
 
 #include <err.h>
 #include <errno.h>
@@ -321,18 +322,6 @@ static const char help[] =
 	"\n"
 	"The exit status is 0, or 1 if something could not be copied.\n";
 
-static unsigned int jobs_number(const char *text)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || value < 1 || value > ENTRIES_MAX)
-		errx(1, "--jobs is a number from 1 to %u, not '%s'", ENTRIES_MAX, text);
-	return (unsigned int)value;
-}
-
 static unsigned int parse(int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -356,7 +345,7 @@ static unsigned int parse(int argc, char **argv)
 			copy_options.verbose = true;
 			break;
 		case 'j':
-			jobs = jobs_number(optarg);
+			jobs = option_number(optarg, "--jobs", 1, ENTRIES_MAX);
 			break;
 		case 'h':
 			fputs(help, stdout);

@@ -7,6 +7,7 @@
  *
  * Way down: main -> walk_run -> found -> count -> folder_left.
  */
+#include "examples/option.h"
 #include "examples/walk.h"
 
 #include <err.h>
@@ -242,19 +243,6 @@ static const char help[] =
 	"\n"
 	"The exit status is 0, or 1 if something could not be read.\n";
 
-/* What a number on the command line may be. */
-static unsigned int number(const char *text, const char *name, unsigned int min, unsigned int max)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
-		errx(1, "%s is a number from %u to %u, not '%s'", name, min, max, text);
-	return (unsigned int)value;
-}
-
 enum { OPTION_APPARENT = 256, OPTION_HELP };
 
 static void option(int letter, unsigned int *jobs)
@@ -275,7 +263,7 @@ static void option(int letter, unsigned int *jobs)
 		options.total = true;
 		break;
 	case 'd':
-		options.depth_max = number(optarg, "--max-depth", 0, UINT_MAX);
+		options.depth_max = option_number(optarg, "--max-depth", 0, UINT_MAX);
 		break;
 	case 'h':
 		options.human = true;
@@ -294,7 +282,7 @@ static void option(int letter, unsigned int *jobs)
 		options.one_file_system = true;
 		break;
 	case 'j':
-		*jobs = number(optarg, "--jobs", 1, ENTRIES_MAX);
+		*jobs = option_number(optarg, "--jobs", 1, ENTRIES_MAX);
 		break;
 	case OPTION_HELP:
 		fputs(help, stdout);

@@ -4,6 +4,7 @@
  * Layer: examples. httpd.h has the picture.
  */
 #include "examples/httpd.h"
+#include "examples/option.h"
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -234,18 +235,6 @@ static const char help[] =
 	"  --verbose          a line for each answer on standard error\n"
 	"  --help             print this and leave\n";
 
-static unsigned int number(const char *name, unsigned int min, unsigned int max)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(optarg, &end, 10);
-	if (errno || end == optarg || *end || optarg[0] == '-' || value < min || value > max)
-		errx(1, "%s is a number from %u to %u, not '%s'", name, min, max, optarg);
-	return (unsigned int)value;
-}
-
 static void parse(struct options *o, int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -268,22 +257,22 @@ static void parse(struct options *o, int argc, char **argv)
 			o->root = optarg;
 			break;
 		case 'p':
-			o->port = number("--port", 0, 65535);
+			o->port = option_number(optarg, "--port", 0, 65535);
 			break;
 		case 'a':
 			o->address = optarg;
 			break;
 		case 'c':
-			o->clients = number("--clients", 1, CLIENTS_MAX);
+			o->clients = option_number(optarg, "--clients", 1, CLIENTS_MAX);
 			break;
 		case 'i':
-			o->idle_s = number("--idle", 1, 86400);
+			o->idle_s = option_number(optarg, "--idle", 1, 86400);
 			break;
 		case 'd':
-			o->disk_s = number("--disk", 1, 86400);
+			o->disk_s = option_number(optarg, "--disk", 1, 86400);
 			break;
 		case 'w':
-			o->workers = number("--workers", 1, 1000);
+			o->workers = option_number(optarg, "--workers", 1, 1000);
 			break;
 		case 'v':
 			o->verbose = true;
