@@ -106,14 +106,27 @@ void lent_start(struct lent_area *a, uint32_t count)
 		start_one(a);
 }
 
+void lent_open(struct lent_area *a, struct syscall_info *entry, uint32_t count, uint32_t threads)
+{
+	if (!lent_is_there())
+		SKIP("this kernel executes no calls for others");
+	CHECK_INT(lent_begin(a, entry, count), 0);
+	lent_start(a, threads);
+}
+
+void lent_join(struct lent_area *a, long wanted)
+{
+	for (uint32_t i = 0; i < a->count; i++) {
+		CHECK_INT(pthread_join(a->thread[i].thread, NULL), 0);
+		CHECK_INT(a->thread[i].answer, wanted);
+	}
+}
+
 void lent_end(struct lent_area *a, uint32_t end)
 {
 	CHECK_INT(slot_end(&a->entry[end]), 0);
 	lent_ring(a);
-	for (uint32_t i = 0; i < a->count; i++) {
-		CHECK_INT(pthread_join(a->thread[i].thread, NULL), 0);
-		CHECK_INT(a->thread[i].answer, ASYNC_SYSCALL_ENDED);
-	}
+	lent_join(a, ASYNC_SYSCALL_ENDED);
 	CHECK_INT(a->server.sleepers, 0);
 	CHECK_INT(lent_forget(a), 0);
 }
@@ -123,6 +136,14 @@ void lent_ring(struct lent_area *a)
 	if (area_must_ring(&a->server)) {
 		area_ring(&a->bell);
 		futex_wake(&a->bell.rings, 1);
+	}
+}
+
+void lent_ring_all(struct lent_area *a)
+{
+	for (unsigned int i = 0; i < 100; i++) {
+		lent_ring(a);
+		usleep(2000);
 	}
 }
 

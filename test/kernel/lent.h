@@ -54,11 +54,18 @@ long lent_exec(struct lent_area *a, struct async_syscall_executor *record);
 
 /* Threads that stay lent until END, bring another when told, and go on after a signal. */
 void lent_start(struct lent_area *a, uint32_t count);
+/* lent_begin and lent_start; where no kernel executes, the test is skipped. */
+void lent_open(struct lent_area *a, struct syscall_info *entry, uint32_t count, uint32_t threads);
 /* Put END into entry `end`, ring, wait for all threads: each must have ended so. */
 void lent_end(struct lent_area *a, uint32_t end);
 
+/* Wait for all threads, however they leave: each gives `wanted`. */
+void lent_join(struct lent_area *a, long wanted);
+
 /* After posting. */
 void lent_ring(struct lent_area *a);
+/* Ring whoever sleeps, again and again: when one leaves, a parked one takes its place. */
+void lent_ring_all(struct lent_area *a);
 /* Post and ring. */
 void lent_post(struct lent_area *a, uint32_t entry, uint32_t num, const uint64_t arg[6]);
 /* Wait for a result and take it. */

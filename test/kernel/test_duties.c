@@ -26,10 +26,7 @@ static struct lent_area area;
 
 static void begin(uint32_t threads)
 {
-	if (!lent_is_there())
-		SKIP("this kernel executes no calls for others");
-	CHECK_INT(lent_begin(&area, entry, ENTRIES), 0);
-	lent_start(&area, threads);
+	lent_open(&area, entry, ENTRIES, threads);
 }
 
 /* One executor runs at a time; the reads end only if the writes behind them begin. */

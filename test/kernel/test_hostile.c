@@ -27,10 +27,7 @@ static struct lent_area area;
 
 static void begin(uint32_t threads)
 {
-	if (!lent_is_there())
-		SKIP("this kernel executes no calls for others");
-	CHECK_INT(lent_begin(&area, entry, ENTRIES), 0);
-	lent_start(&area, threads);
+	lent_open(&area, entry, ENTRIES, threads);
 }
 
 static struct syscall_info *fresh_pages(int flags)
@@ -39,24 +36,6 @@ static struct syscall_info *fresh_pages(int flags)
 
 	CHECK(at != MAP_FAILED);
 	return at;
-}
-
-/* Wait for the threads: each gives `wanted`. */
-static void join_all(long wanted)
-{
-	for (uint32_t i = 0; i < area.count; i++) {
-		CHECK_INT(pthread_join(area.thread[i].thread, NULL), 0);
-		CHECK_INT(area.thread[i].answer, wanted);
-	}
-}
-
-/* Ring whoever sleeps, again and again: when one leaves, a parked one takes its place. */
-static void ring_all(void)
-{
-	for (unsigned int i = 0; i < 100; i++) {
-		lent_ring(&area);
-		usleep(2000);
-	}
 }
 
 enum taking { BY_UNMAPPING, BY_FORBIDDING };
@@ -77,8 +56,8 @@ static void entries_go_away(enum taking how)
 	if (how == BY_FORBIDDING)
 		CHECK_INT(mprotect(entry, AREA_SIZE, PROT_NONE), 0);
 	CHECK_INT(write(fds[1], "z", 1), 1); /* the call ends, and finds nowhere to say so */
-	ring_all();
-	join_all(-EFAULT);
+	lent_ring_all(&area);
+	lent_join(&area, -EFAULT);
 	CHECK_INT(byte, 'z');
 	close(fds[0]);
 	close(fds[1]);
@@ -110,7 +89,7 @@ static void entries_that_cannot_be_written_end_the_one_that_writes(void)
 	lent_await(&area, 4, SYSCALL_EXECUTING);
 	CHECK_INT(mprotect(entry, AREA_SIZE, PROT_READ), 0);
 	CHECK_INT(write(fds[1], "z", 1), 1);
-	join_all(-EFAULT);
+	lent_join(&area, -EFAULT);
 	CHECK_INT(byte, 'z');
 	close(fds[0]);
 	close(fds[1]);
@@ -263,7 +242,7 @@ static void flip_for(unsigned int ms, uint32_t running)
 		CHECK_INT(pthread_join(flipper[i], NULL), 0);
 	for (uint32_t i = 0; i < ENTRIES; i++)
 		__atomic_store_n(&entry[i].state, SYSCALL_END, __ATOMIC_RELEASE);
-	ring_all();
+	lent_ring_all(&area);
 	for (uint32_t i = 0; i < 3; i++)
 		CHECK_INT(pthread_join(area.thread[i].thread, NULL), 0);
 	CHECK_INT(lent_forget(&area), 0);

@@ -23,24 +23,6 @@ static void begin(uint32_t threads)
 	lent_start(&area, threads);
 }
 
-/* Wait for the threads: each gives `wanted`. */
-static void join_all(long wanted)
-{
-	for (uint32_t i = 0; i < area.count; i++) {
-		CHECK_INT(pthread_join(area.thread[i].thread, NULL), 0);
-		CHECK_INT(area.thread[i].answer, wanted);
-	}
-}
-
-/* Ring whoever sleeps, again and again: when one leaves, a parked one takes its place. */
-static void ring_all(void)
-{
-	for (unsigned int i = 0; i < 100; i++) {
-		lent_ring(&area);
-		usleep(2000);
-	}
-}
-
 static void a_posted_call_cannot_lend_its_executor(void)
 {
 	static struct async_syscall_executor record;
@@ -70,8 +52,8 @@ static void a_filter_put_on_all_threads_stops_the_executors(void)
 	CHECK_INT(lent_call(&area, 1, SYS_getppid, NO_ARGS), getppid());
 	forbid_getppid(SECCOMP_RET_ERRNO | EACCES, SECCOMP_FILTER_FLAG_TSYNC);
 	lent_post(&area, 1, SYS_getppid, NO_ARGS);
-	ring_all();
-	join_all(-EPERM);
+	lent_ring_all(&area);
+	lent_join(&area, -EPERM);
 	CHECK_INT(slot_state(&entry[1]), SYSCALL_HASCALL);
 	CHECK_INT(lent_forget(&area), 0);
 }
