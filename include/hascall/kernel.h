@@ -14,6 +14,10 @@
  *     forget   syscall(600, NULL, area)                  close(fd)
  *     where    area: a number, 0 ..                      fd: of /dev/hascall, one an area
  *
+ * A patched kernel says so in the auxiliary vector: getauxval(AT_ASYNC_SYSCALL) is 0, or
+ * the first of its two numbers. To try them where that is 0 can be deadly: a seccomp filter
+ * may kill who makes a call it does not know.
+ *
  * Order    an executor visits the entries in turn; of those lent, `running` look for
  *          calls at a time. When one sleeps in a call, another goes on in its place.
  * Limit    ASYNC_SYSCALL_ENTRIES_MAX entries an area; ASYNC_SYSCALL_AREAS_MAX areas
@@ -37,6 +41,7 @@
 
 #define ASYNC_SYSCALL_INIT_NUMBER 600
 #define ASYNC_SYSCALL_EXEC_NUMBER 601
+#define AT_ASYNC_SYSCALL 600 /* of <sys/auxv.h>; its value is ASYNC_SYSCALL_INIT_NUMBER */
 
 /* Memory, by address. Unused fields and flags are 0. */
 struct async_syscall_setup {
