@@ -1,0 +1,193 @@
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+/*
+ * cache.h - blocks of disks and pages of files, kept in memory. Layer: cache.
+ *
+ * A cache_map is what is cached: the blocks of one disk (cache_map_ops given here), or the
+ * pages of one file (a file system's ops, which know where on the disk they are). A
+ * page belongs to one map and has an index in it.
+ *
+ *     state     owner             leaves by
+ *     READING   who began it      cache_read_done
+ *     CLEAN     the cache         cache_dirty, eviction, cache_drop
+ *     DIRTY     the cache         write-back begins, cache_drop
+ *     WRITING   write-back        cache_write_done (-> CLEAN, or DIRTY on error)
+ *     FAILED    who still has it  the last put; a new get reads again
+ *
+ * The rule of the seed (Naniwa 2002, section IV-2): a page is put into the table before its
+ * read begins; a second task that wants it finds READING and waits for that read.
+ *
+ * Order    reading several pages at once is up to the map's ops; write-back goes by index.
+ * Limit    cache_init() bytes for all maps together, of which dirty pages may take
+ *          CACHE_DIRTY_SHARE percent before writers wait (cache_throttle). Pinned and held
+ *          pages cannot be evicted: if nothing can, a get waits; if only the caller could
+ *          help, it grows past the limit by a small reserve.
+ * Replacement  S3-FIFO (Yang et al., SOSP 2023): a small queue for what was seen once, a
+ *          main queue with 2-bit counters, and a ghost of what fell out of the first:
+ *          one scan of a large file goes through the small queue alone.
+ * Owner    a pinned page is put back with cache_put(). page->data is valid while pinned; nobody
+ *          keeps it across a put. Data is written only between cache_modify() and the
+ *          next yield.
+ * Errors   -EIO and others of the device, to everyone who waited; a read that failed
+ *          leaves no page behind. A failed write-back keeps the page dirty, is tried
+ *          again, and is told once to each cache_sync() of the map (map->error).
+ * Thread   scheduler thread only.
+ *
+ * Way down: cache_get -> find or insert (cache.c) -> ops->read -> disk_send -> device.
+ */
+#include "base/cc.h"
+#include "base/list.h"
+#include "device/disk.h"
+#include "task/task.h"
+
+#include <stdint.h>
+
+#define CACHE_PAGE_SIZE 4096u /* the largest and most usual page; blocks may be 1024 or 2048 */
+#define CACHE_DIRTY_SHARE 30u /* percent */
+#define CACHE_BATCH 256u      /* pages given to ops at a time, at most */
+
+enum cache_state { CACHE_READING, CACHE_CLEAN, CACHE_DIRTY, CACHE_WRITING, CACHE_FAILED };
+
+struct cache_map;
+
+struct cache_page {
+	struct cache_map *map;
+	uint64_t index; /* in the map */
+	void *data;	/* map->page_size bytes */
+	uint32_t pins;
+	uint8_t state; /* enum cache_state */
+	uint8_t frequency, queue;
+	bool held;	    /* the journal's: neither written back nor evicted */
+	void *private_data; /* of the map's owner (the journal's record of the block) */
+	/* the cache's own */
+	struct cache_page *hash_next;
+	struct list queue_node; /* of the replacement */
+	struct list dirty_node; /* of map->dirty */
+	uint64_t dirty_since_ns;
+	int error; /* FAILED */
+	struct waitq waiters;
+};
+
+struct cache_map_ops {
+	/*
+	 * Read pages (all READING, ascending, not necessarily neighbours):
+	 * cache_read_done() for each,
+	 * now or later, even on error. May yield; called in the task that wants the first.
+	 */
+	void (*read)(struct cache_map *map, struct cache_page **pages, unsigned int count);
+	/*
+	 * Write pages (all WRITING, ascending): cache_write_done() for each, now or later. May
+	 * yield; called in a write-back task or one that syncs.
+	 */
+	void (*write)(struct cache_map *map, struct cache_page **pages, unsigned int count);
+};
+
+struct cache_map {
+	const struct cache_map_ops *ops;
+	void *owner;
+	uint32_t page_size; /* 1024, 2048 or 4096 */
+	/* the cache's own */
+	uint64_t hash_seed;
+	struct list dirty; /* pages DIRTY and not held, oldest first */
+	uint64_t page_count, dirty_count, writing_count;
+	struct waitq written; /* woken when writing_count falls */
+	struct list node;
+	int error;		 /* of a write-back, not yet told */
+	struct cache_disk *disk; /* cache_map_disk() only */
+};
+
+/*
+ * One cache a process, after sched_init(). limit_bytes 0: a quarter of the machine's
+ * memory, 1 GiB at most.
+ */
+MUST_USE int cache_init(uint64_t limit_bytes);
+void cache_fini(void); /* no map may be left: asserted */
+
+void cache_map_init(struct cache_map *map, const struct cache_map_ops *ops, void *owner,
+		    uint32_t page_size);
+/*
+ * Index i is the block at i * block_size of the disk; reads and writes joined where they
+ * touch.
+ */
+MUST_USE int cache_map_disk(struct cache_map *map, struct disk *disk, uint32_t block_size);
+/*
+ * All pages gone, dirty ones too, without being written. None may be pinned. Waits for I/O
+ * under way.
+ */
+void cache_map_fini(struct cache_map *map) MAY_YIELD;
+
+/* ---- getting pages. All give a pinned page. */
+
+/* With its contents. 0 or -errno. */
+MUST_USE int cache_get(struct cache_map *map, uint64_t index, struct cache_page **ret) MAY_YIELD;
+/* The caller will fill all of it: zeros if it was not there (CLEAN), else as it is. -ENOMEM. */
+MUST_USE int cache_get_new(struct cache_map *map, uint64_t index, struct cache_page **ret)
+	MAY_YIELD;
+/* Only if it is there and readable now: NULL if not. Does not wait. */
+struct cache_page *cache_find(struct cache_map *map, uint64_t index);
+struct cache_page *cache_pin(struct cache_page *page); /* once more */
+void cache_put(struct cache_page *page);	       /* NULL is fine */
+
+/*
+ * Begin to read pages first .. first + count - 1 (CACHE_BATCH at most) that are not there, and
+ * do not wait. Gives up quietly where memory is short.
+ */
+void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count);
+
+/* ---- changing pages. */
+
+/* Wait until the page is not being written: before each change of data. Pinned. */
+void cache_modify(struct cache_page *page) MAY_YIELD;
+/* The data was changed. Does not yield. */
+void cache_dirty(struct cache_page *page);
+/*
+ * Journal: keep the page from write-back and eviction (a held page may be dirty); let it go
+ * again.
+ */
+void cache_hold(struct cache_page *page);
+void cache_release(struct cache_page *page);
+/* Forget pages first .. end-1 without writing; waits for their I/O. Pinned ones stay, CLEAN. */
+void cache_drop(struct cache_map *map, uint64_t first, uint64_t end) MAY_YIELD;
+/*
+ * Wait while too much is dirty; call it before an operation that will dirty pages, holding
+ * nothing.
+ */
+void cache_throttle(void) MAY_YIELD;
+
+/* ---- write-back. */
+
+/*
+ * Write what is dirty now in pages first .. end-1 (0, UINT64_MAX: all), and wait for it. 0
+ * or the map's error.
+ */
+MUST_USE int cache_sync(struct cache_map *map, uint64_t first, uint64_t end) MAY_YIELD;
+/*
+ * Write these pages, pinned by the caller, DIRTY or CLEAN, ascending, and wait. Held ones
+ * too (checkpoint).
+ */
+MUST_USE int cache_write_pages(struct cache_page **pages, unsigned int count);
+
+/* ---- for ops. */
+void cache_read_done(struct cache_page *page, int error);
+void cache_write_done(struct cache_page *page, int error);
+
+/*
+ * Write-back by itself: a task that writes what has been dirty for 5 s, or sooner when
+ * dirty pages
+ * take a third of what they may. cache_init() starts it with the first map and it ends with
+ * the last.
+ */
+
+struct cache_stats {
+	uint64_t pages, bytes, dirty, held, pinned; /* now */
+	uint64_t hits, reads, joins;		    /* joins: found READING and waited */
+	uint64_t evictions, writes;
+};
+void cache_stats_get(struct cache_stats *ret);
+
+#ifdef CACHE_WITHOUT_RULE
+/* Test builds: a task does not look whether a page is being read, and reads it again. */
+extern bool cache_reads_twice;
+#endif
+
+#endif /* CACHE_CACHE_H */

@@ -1,0 +1,151 @@
+#ifndef JOURNAL_JOURNAL_H
+#define JOURNAL_JOURNAL_H
+/*
+ * journal.h - jbd2's journal: changes of blocks become durable together or not at all.
+ * Layer: journal (above cache, below vfs). Format: Linux, Documentation/filesystems/ext4/
+ * journal.rst (versions 2 of the superblock; 64bit, checksum v2 and v3, revoke).
+ *
+ *     transaction  what happens                                         leaves when
+ *     RUNNING      handles join it                                      a commit is asked
+ *     for or due
+ *     LOCKED       no new handle; those inside finish                   the last handle ends
+ *     COMMITTING   descriptor, blocks, revokes, flush, commit record    the record is durable
+ *     CHECKPOINT   its blocks may go home, any time                     all are home (and
+ *     flushed)
+ *
+ * While one is COMMITTING the next is RUNNING. A block of the former that a handle wants to
+ * change
+ * is copied first, once (frozen); otherwise nothing is copied.
+ *
+ * Order    before a commit record: data writes counted by journal_data_begin/end of
+ *          that transaction, then all its log blocks; then flush and record (PREFLUSH | FUA).
+ *          Home writes only after it. The tail moves only after a flush of those.
+ * Limit    a handle's credits: blocks it may change, at most a quarter of the journal
+ *          (-ENOSPC from journal_begin). Commits when asked, after COMMIT_NS, when the
+ *          transaction has a quarter of the log.
+ * Owner    a handle belongs to the task that began it and lives on its stack.
+ * Errors   -EROFS once the journal was aborted (I/O error in the log, damage): nothing more
+ *          is written to the log, the journal says why once.
+ * Hostile  a log is read as any input: numbers checked, loops bounded, a bad block ends the
+ * replay
+ *          with what came before (a torn commit) or with -EUCLEAN.
+ * Thread   scheduler thread only.
+ *
+ * No journal: every function takes a handle whose journal is NULL: changes go to the
+ * cache and no further promise is made.
+ */
+#include "base/cc.h"
+#include "cache/cache.h"
+
+#include <stdint.h>
+
+#define JOURNAL_COMMIT_NS UINT64_C(5000000000)
+
+struct journal;
+struct journal_transaction;
+
+struct journal_setup {
+	struct disk *disk;
+	struct cache_map *blocks; /* of the disk */
+	uint32_t block_size;
+	uint32_t block_count; /* of the journal's file */
+	uint8_t fs_uuid[16];
+	bool read_only;
+	/*
+	 * Block of the disk that is block `index` of the journal's file. 0 or -EUCLEAN. May
+	 * yield.
+	 */
+	int (*where)(void *context, uint32_t index, uint64_t *ret_block);
+	/* Is it a block of the file system, where a replay or a home write may go? */
+	bool (*may_write)(void *context, uint64_t block);
+	/* The transaction is durable: what it freed may be used again. Must not yield. */
+	void (*committed)(void *context, uint32_t transaction_id);
+	/* The journal was aborted. Must not yield. */
+	void (*aborted)(void *context, int error);
+	void *context;
+};
+
+/* Read and check the journal's superblock; journal_needs_replay() tells whether it is empty. */
+MUST_USE int journal_open(const struct journal_setup *setup, struct journal **ret) MAY_YIELD;
+bool journal_needs_replay(const struct journal *j);
+
+struct journal_replayed {
+	uint32_t transactions, blocks, revoked;
+};
+/* Write home what was committed, flush, and mark the journal empty. ret may be NULL. */
+MUST_USE int journal_replay(struct journal *j, struct journal_replayed *ret) MAY_YIELD;
+/*
+ * The same, read-only: what a replay would write stands in the cache (held), the disk is
+ * not touched. For mounting a disk that may not be written.
+ */
+MUST_USE int journal_replay_in_memory(struct journal *j, struct journal_replayed *ret) MAY_YIELD;
+/* Begin to use it: starts the commit task. The journal must be empty. */
+MUST_USE int journal_start(struct journal *j) MAY_YIELD;
+/* Commit, write everything home, mark empty; free it in any case. 0, or what was lost. */
+int journal_close(struct journal *j) MAY_YIELD;
+
+/* ---- operations. */
+struct journal_handle {
+	struct journal *journal; /* NULL: none */
+	struct journal_transaction *transaction;
+	uint32_t credits; /* left */
+};
+
+/*
+ * Join the running transaction with `credits` blocks. May wait for a commit or for room in
+ * the log:
+ * hold no lock that a handle's owner could want (locks first, or begin first: the same for
+ * all; ext4/: inode locks first). 0, -EROFS, -ENOSPC.
+ */
+MUST_USE int journal_begin(struct journal *j, uint32_t credits, struct journal_handle *ret)
+	MAY_YIELD;
+/* More credits, without waiting: 0, or -EAGAIN: end the operation's step and begin anew. */
+MUST_USE int journal_extend(struct journal_handle *h, uint32_t credits);
+/*
+ * End this step and begin another in the same or a later transaction. On error the handle
+ * is ended.
+ */
+MUST_USE int journal_restart(struct journal_handle *h, uint32_t credits) MAY_YIELD;
+/* The operation is complete. */
+void journal_end(struct journal_handle *h);
+/* Identity of the handle's transaction, for journal_commit(). */
+uint32_t journal_handle_id(const struct journal_handle *h);
+
+/*
+ * Before each change of a pinned page's data, then, with no yield between change and call,
+ * journal_dirty().
+ */
+MUST_USE int journal_get_write(struct journal_handle *h, struct cache_page *page) MAY_YIELD;
+void journal_dirty(struct journal_handle *h, struct cache_page *page);
+/*
+ * The block is freed (metadata): its changes are dropped, the log is told not to replay it, the
+ * page (may be NULL) is forgotten.
+ */
+MUST_USE int journal_forget(struct journal_handle *h, uint64_t block, struct cache_page *page)
+	MAY_YIELD;
+/*
+ * A block is used for file data now, that may have been logged as metadata before: nothing
+ * to do.
+ */
+
+/* Data that must be on the disk before the transaction commits: count it in and out. */
+struct journal_transaction *journal_data_begin(struct journal_handle *h);
+void journal_data_end(struct journal_transaction *t,
+		      int error); /* outside tasks too; NULL is fine */
+
+/* ---- durability. */
+/* Wait until transaction `id` is durable, beginning its commit if need be. 0, -EROFS, -EIO. */
+MUST_USE int journal_commit(struct journal *j, uint32_t id) MAY_YIELD;
+/* Everything so far. */
+MUST_USE int journal_commit_all(struct journal *j) MAY_YIELD;
+/* Is it durable already? */
+bool journal_committed(const struct journal *j, uint32_t id);
+/* Stop all writing to the log: damage was found elsewhere. */
+void journal_abort(struct journal *j, int error);
+
+struct journal_stats {
+	uint64_t commits, handles, blocks_logged, frozen, checkpoints, waits_for_room;
+};
+void journal_stats_get(const struct journal *j, struct journal_stats *ret);
+
+#endif /* JOURNAL_JOURNAL_H */
