@@ -10,8 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Entries for what no task sends: the watcher of hostwait.c. */
-#define HOST_CALLS_RESERVED 1u
+#define HOST_CALLS_RESERVED (HOST_CALLS_WATCHER + HOST_CALLS_DISKS)
 /* A cached answer takes a few us; one that took so long waited for something. */
 #define BRIEF_NS 200000u
 /* After it so many calls go to the executors before the next try here. */

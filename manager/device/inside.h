@@ -1,13 +1,18 @@
 #ifndef DEVICE_INSIDE_H
 #define DEVICE_INSIDE_H
 /*
- * inside.h - what host.c and hostwait.c share. Layer: device, inside only.
+ * inside.h - what host.c shares with hostwait.c and disk_image.c. Layer: device, inside
+ * only.
  *
  * Thread   scheduler thread only.
  */
 #include "base/cc.h"
 
 #include <stdint.h>
+
+/* Entries for calls that no task sends. */
+#define HOST_CALLS_WATCHER 1u
+#define HOST_CALLS_DISKS 64u
 
 /* A call on its way. Embedded in what its sender needs to go on. */
 struct host_request {

@@ -19,6 +19,7 @@
  */
 #include "base/cc.h"
 #include "base/list.h"
+#include "task/event.h"
 #include "task/sched.h"
 #include "task/stack.h"
 #include "task/task.h"
@@ -62,6 +63,8 @@ struct sched {
 
 	unsigned int task_count;
 	struct list all;
+	unsigned int event_count;
+	struct list soon; /* events */
 	struct sched_options options;
 	struct sched_hooks hooks;
 	uint64_t random;     /* state of the seeded choice */

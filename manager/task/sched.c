@@ -28,6 +28,7 @@ int sched_init(const struct sched_options *options, const struct sched_hooks *ho
 	sched.random = options->seed;
 	list_init(&sched.ready);
 	list_init(&sched.all);
+	list_init(&sched.soon);
 	context_of_thread(&sched.context);
 	r = overflow_watch();
 	if (r < 0)
@@ -46,6 +47,7 @@ void sched_fini(void)
 			task_states[t->state].name);
 	}
 	assert(sched.task_count == 0);
+	assert(sched.event_count == 0);
 	overflow_unwatch();
 	stack_pool_drain();
 	timer_fini();
@@ -141,12 +143,15 @@ static bool run_ready(void)
 	return true;
 }
 
-static void wake_sleeper(struct timer *t)
+static void fire(struct timer *t)
 {
-	task_wake(CONTAINER_OF(t, struct task, timer), -ETIMEDOUT);
+	if (t->fired)
+		t->fired(t);
+	else
+		task_wake(CONTAINER_OF(t, struct task, timer), -ETIMEDOUT);
 }
 
-/* Wake every task whose deadline has passed. */
+/* Wake every task whose deadline has passed; so with events. */
 static void run_timers(void)
 {
 	uint64_t now_ns;
@@ -156,7 +161,7 @@ static void run_timers(void)
 		return;
 	now_ns = clock_now_ns();
 	while ((t = timer_pop_due(now_ns)))
-		wake_sleeper(t);
+		fire(t);
 }
 
 /* All wait: the virtual clock jumps to the next deadline. False if there is none. */
@@ -168,8 +173,31 @@ static bool jump(void)
 		return false;
 	if (next_ns > sched.virtual_ns)
 		sched.virtual_ns = next_ns;
-	wake_sleeper(timer_pop_due(next_ns));
+	fire(timer_pop_due(next_ns));
 	return true;
+}
+
+/* The events set until now; what they set themselves waits for the next turn. */
+static bool run_events(void)
+{
+	struct list due;
+	struct list *node;
+
+	if (list_empty(&sched.soon))
+		return false;
+	list_push_front(&sched.soon, &due);
+	list_del(&sched.soon);
+	while ((node = list_pop_front(&due))) {
+		struct event *e = LIST_ENTRY(node, struct event, soon);
+
+		e->fn(e);
+	}
+	return true;
+}
+
+static bool work_left(void)
+{
+	return !list_empty(&sched.ready) || !list_empty(&sched.soon);
 }
 
 static bool poll_hook(void)
@@ -205,13 +233,14 @@ void sched_run(void)
 	assert(sched.started && !sched.current);
 	while (!sched.stopping) {
 		worked |= run_ready();
+		worked |= run_events();
 		found = poll_hook();
 		if ((!worked && !found) || ++turns >= TURNS_BEFORE_CLOCK) {
 			turns = 0;
 			if (!sched.options.virtual_clock)
 				run_timers();
 		}
-		if (!list_empty(&sched.ready) || sched.stopping)
+		if (work_left() || sched.stopping)
 			continue;
 		if (sched.options.virtual_clock && jump())
 			continue;
@@ -231,8 +260,9 @@ unsigned int sched_run_until_idle(void)
 	assert(sched.started && !sched.current);
 	for (;;) {
 		run_ready();
+		run_events();
 		poll_hook();
-		if (!list_empty(&sched.ready))
+		if (work_left())
 			continue;
 		if (sched.options.virtual_clock) {
 			if (jump())
@@ -240,7 +270,7 @@ unsigned int sched_run_until_idle(void)
 			return sched.task_count;
 		}
 		run_timers();
-		if (list_empty(&sched.ready))
+		if (!work_left())
 			return sched.task_count;
 	}
 }

@@ -48,7 +48,7 @@ int task_start(struct task **ret, const char *name, task_fn *fn, void *arg)
 	assert(sched.started);
 	if (sched.task_count >= sched.options.task_limit)
 		return -EAGAIN;
-	r = timer_reserve(sched.task_count + 1);
+	r = timer_reserve(sched.task_count + sched.event_count + 1);
 	if (r < 0)
 		return r;
 	t = malloc(sizeof(*t));

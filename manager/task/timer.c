@@ -84,7 +84,7 @@ void timer_arm(struct timer *t, uint64_t deadline_ns)
 	struct entry e = { deadline_ns, next_sequence++, t };
 
 	assert(t->place == 0);
-	assert(heap_count < heap_room); /* task_start() reserved it */
+	assert(heap_count < heap_room); /* task_start() or event_init() reserved it */
 	sift_up(++heap_count, e);
 }
 

@@ -1,7 +1,7 @@
 #ifndef TASK_TIMER_H
 #define TASK_TIMER_H
 /*
- * timer.h - deadlines in order: a binary heap. Layer: task, inside only.
+ * timer.h - deadlines in order: a binary heap. Layer: task, inside only (event.h embeds one).
  *
  * Order    earlier deadlines first; equal ones in the order in which they were armed.
  * Limit    room is made by timer_reserve() before, so that arming cannot fail.
@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 struct timer {
-	unsigned int place; /* in the heap, from 1; 0: not armed */
+	unsigned int place;		/* in the heap, from 1; 0: not armed */
+	void (*fired)(struct timer *t); /* NULL: a task's own, that wakes it */
 };
 
 /* Make room for `count` armed timers. 0 or -ENOMEM. */

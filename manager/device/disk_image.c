@@ -1,0 +1,291 @@
+/*
+ * disk_image.c - a disk that is a file or a block device of the host.
+ *
+ * Data goes through the host's cache. What a small read finds there is copied in this thread;
+ * everything else is an executor's.
+ */
+#include "device/disk.h"
+#include "device/host.h"
+#include "device/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Copied in this thread: longer ones would hold up the other tasks. */
+#define HERE_MAX (128u << 10)
+
+struct image;
+
+struct image_call {
+	struct host_request host;
+	struct image *image;
+	struct list node; /* in image->free, or in waiting */
+	struct list requests;
+	enum disk_op op;
+	uint64_t offset, left; /* what is still to be done */
+	unsigned int first, count;
+	struct iovec part[DISK_JOIN_MAX];
+};
+
+struct image {
+	struct disk *disk;
+	int fd;
+	struct list free;
+	struct image_call call[DISK_DEPTH + 1]; /* and a flush */
+};
+
+/* Of all images together: host.c keeps so many entries for them. */
+static struct {
+	struct list waiting;
+	unsigned int posted;
+} room = { .waiting = LIST_INIT(room.waiting) };
+
+static uint64_t word(const void *pointer)
+{
+	return (uint64_t)(uintptr_t)pointer;
+}
+
+/* ---- one call. */
+
+static void forget_done(struct image_call *call, uint64_t size)
+{
+	call->offset += size;
+	call->left -= size;
+	while (size > 0) {
+		struct iovec *part = &call->part[call->first];
+		size_t taken = size < part->iov_len ? size : part->iov_len;
+
+		part->iov_base = (char *)part->iov_base + taken;
+		part->iov_len -= taken;
+		size -= taken;
+		if (part->iov_len == 0)
+			call->first++;
+	}
+}
+
+/* True when the call has come to its end; then *ret_error is set. */
+static bool take_result(struct image_call *call, int64_t result, int *ret_error)
+{
+	if (result == -EINTR)
+		return false;
+	*ret_error = result == -EDQUOT ? -ENOSPC : result < 0 ? (int)result : 0;
+	if (result < 0 || call->op == DISK_FLUSH || call->op == DISK_DISCARD)
+		return true;
+	if (result == 0 || (uint64_t)result > call->left) {
+		*ret_error = -EIO; /* somebody has cut the file */
+		return true;
+	}
+	forget_done(call, (uint64_t)result);
+	return call->left == 0;
+}
+
+static uint32_t describe(const struct image_call *call, uint64_t arg[6])
+{
+	arg[0] = (uint64_t)call->image->fd;
+	switch (call->op) {
+	case DISK_FLUSH:
+		return SYS_fdatasync;
+	case DISK_DISCARD:
+		arg[1] = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+		arg[2] = call->offset;
+		arg[3] = call->left;
+		return SYS_fallocate;
+	case DISK_READ:
+	case DISK_WRITE:
+		break;
+	}
+	arg[1] = word(&call->part[call->first]);
+	arg[2] = call->count - call->first;
+	arg[3] = call->offset;
+	return call->op == DISK_READ ? SYS_preadv : SYS_pwritev;
+}
+
+static void finish(struct image_call *call, int error)
+{
+	struct image *image = call->image;
+	struct list requests;
+
+	disk_take(&requests, &call->requests);
+	list_push_back(&image->free, &call->node);
+	disk_done(image->disk, &requests, error);
+}
+
+/* Post it, or make it here if there is no executor. True if it has come to its end. */
+static bool post(struct image_call *call, int *ret_error)
+{
+	uint64_t arg[6] = { 0 };
+	uint32_t num = describe(call, arg);
+	bool ended;
+
+	if (host_running() && host_post(&call->host, num, arg) == 0) {
+		room.posted++;
+		return false;
+	}
+	do {
+		ended = take_result(call, host_call_now(num, arg), ret_error);
+		num = describe(call, arg);
+	} while (!ended);
+	return true;
+}
+
+static void post_or_wait(struct image_call *call)
+{
+	int error;
+
+	if (room.posted >= HOST_CALLS_DISKS)
+		list_push_back(&room.waiting, &call->node);
+	else if (post(call, &error))
+		finish(call, error);
+}
+
+static void replied(struct host_request *host, int64_t result)
+{
+	struct image_call *call = CONTAINER_OF(host, struct image_call, host);
+	struct list *next;
+	int error;
+
+	room.posted--;
+	if (take_result(call, result, &error))
+		finish(call, error);
+	else
+		post_or_wait(call);
+	while (room.posted < HOST_CALLS_DISKS && (next = list_pop_front(&room.waiting)))
+		post_or_wait(LIST_ENTRY(next, struct image_call, node));
+}
+
+/* ---- from the queue. */
+
+static void fill(struct image_call *call, struct list *requests)
+{
+	struct disk_request *first = LIST_ENTRY(requests->next, struct disk_request, node);
+
+	call->op = first->op;
+	call->offset = first->offset;
+	call->left = 0;
+	call->first = 0;
+	call->count = 0;
+	LIST_EACH(node, requests) {
+		struct disk_request *r = LIST_ENTRY(node, struct disk_request, node);
+
+		call->part[call->count++] = (struct iovec){ .iov_base = r->data,
+							    .iov_len = r->size };
+		call->left += r->size;
+	}
+	disk_take(&call->requests, requests);
+}
+
+/* What the host has in memory. True if that was everything. */
+static bool read_here(struct image_call *call)
+{
+	int error;
+	ssize_t n = preadv2(call->image->fd, call->part, (int)call->count, (off_t)call->offset,
+			    RWF_NOWAIT);
+
+	/* Errors and the end of the file are an executor's to find. */
+	return n > 0 && take_result(call, n, &error);
+}
+
+static void image_submit(struct disk *disk, struct list *requests)
+{
+	struct image *image = disk_context(disk);
+	struct list *node = list_pop_front(&image->free);
+	struct image_call *call;
+
+	assert(node); /* the queue knows its limits */
+	call = LIST_ENTRY(node, struct image_call, node);
+	fill(call, requests);
+	if (call->op == DISK_READ && call->left <= HERE_MAX && read_here(call))
+		finish(call, 0);
+	else
+		post_or_wait(call);
+}
+
+static void image_close(struct disk *disk)
+{
+	struct image *image = disk_context(disk);
+
+	host_close(image->fd);
+	free(image);
+}
+
+static const struct disk_driver driver = {
+	.name = "image",
+	.submit = image_submit,
+	.close = image_close,
+};
+
+/* ---- opening. */
+
+static int size_of(int fd, uint64_t *ret_size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISREG(st.st_mode))
+		*ret_size = (uint64_t)st.st_size;
+	else if (!S_ISBLK(st.st_mode))
+		return -EMEDIUMTYPE;
+	else if (ioctl(fd, BLKGETSIZE64, ret_size) < 0)
+		return -errno;
+	return 0;
+}
+
+static int lock(int fd, bool read_only)
+{
+	if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK ? -EBUSY : -errno;
+}
+
+static int make_disk(int fd, const struct disk_info *info, struct disk **ret)
+{
+	struct image *image = malloc(sizeof(*image));
+	int r;
+
+	if (!image)
+		return -ENOMEM;
+	image->fd = fd;
+	list_init(&image->free);
+	for (size_t i = 0; i < ARRAY_COUNT(image->call); i++) {
+		struct image_call *call = &image->call[i];
+
+		call->host = (struct host_request){ .done = replied };
+		call->image = image;
+		list_init(&call->requests);
+		list_push_back(&image->free, &call->node);
+	}
+	r = disk_new(&driver, info, image, ret);
+	if (r < 0)
+		free(image);
+	else
+		image->disk = *ret;
+	return r;
+}
+
+int disk_open_image(const char *path, bool read_only, struct disk **ret)
+{
+	struct disk_info info = { .read_only = read_only, .can_discard = !read_only };
+	int fd = host_openat(AT_FDCWD, path, read_only ? O_RDONLY : O_RDWR, 0);
+	int r;
+
+	if (fd < 0)
+		return fd == -EISDIR ? -EMEDIUMTYPE : fd;
+	r = size_of(fd, &info.size);
+	if (r == 0)
+		r = lock(fd, read_only);
+	if (r == 0)
+		r = make_disk(fd, &info, ret);
+	if (r < 0)
+		host_close(fd);
+	return r;
+}
