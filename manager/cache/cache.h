@@ -19,12 +19,15 @@
  *
  * Order    reading several pages at once is up to the map's ops; write-back goes by index.
  * Limit    cache_init() bytes for all maps together, of which dirty pages may take
- *          CACHE_DIRTY_SHARE percent before writers wait (cache_throttle). Pinned and held
- *          pages cannot be evicted: if nothing can, a get waits; if only the caller could
- *          help, it grows past the limit by a small reserve.
+ *          CACHE_DIRTY_SHARE percent before writers wait (cache_throttle). Pinned, held and
+ *          dirty pages cannot be evicted: if nothing can, a get waits for write-back, for
+ *          CACHE_ROOM_NS at most. Then, or at once if nothing is on its way, the cache
+ *          grows past the limit by a reserve (an eighth). When that is used up too, a get
+ *          waits for CACHE_FULL_NS and gives -ENOMEM.
  * Replacement  S3-FIFO (Yang et al., SOSP 2023): a small queue for what was seen once, a
  *          main queue with 2-bit counters, and a ghost of what fell out of the first:
- *          one scan of a large file goes through the small queue alone.
+ *          one scan of a large file goes through the small queue alone. Getting one page
+ *          several times in a row (a file read in small pieces) counts once.
  * Owner    a pinned page is put back with cache_put(). page->data is valid while pinned; nobody
  *          keeps it across a put. Data is written only between cache_modify() and the
  *          next yield.
@@ -45,6 +48,11 @@
 #define CACHE_PAGE_SIZE 4096u /* the largest and most usual page; blocks may be 1024 or 2048 */
 #define CACHE_DIRTY_SHARE 30u /* percent */
 #define CACHE_BATCH 256u      /* pages given to ops at a time, at most */
+#define CACHE_LIMIT_MIN (UINT64_C(64) * CACHE_PAGE_SIZE)
+#define CACHE_AGE_NS UINT64_C(5000000000) /* a dirty page is written back after */
+#define CACHE_ROOM_NS UINT64_C(50000000)
+#define CACHE_FULL_NS UINT64_C(5000000000)
+#define CACHE_STALL_NS UINT64_C(5000000000) /* cache_throttle(): nothing was written meanwhile */
 
 enum cache_state { CACHE_READING, CACHE_CLEAN, CACHE_DIRTY, CACHE_WRITING, CACHE_FAILED };
 
@@ -58,14 +66,25 @@ struct cache_page {
 	uint8_t state; /* enum cache_state */
 	uint8_t frequency, queue;
 	bool held;	    /* the journal's: neither written back nor evicted */
-	void *private_data; /* of the map's owner (the journal's record of the block) */
+	bool checked;	    /* the map's owner's: false whenever the data was read anew or made */
+	/*
+	 * Of the map's owner (the journal's record of the block). The cache never looks at it:
+	 * what must be there again keeps the page pinned or held. NULL in a new page.
+	 */
+	void *private_data;
+	/* READING, WRITING: of the map's ops, to send; so that I/O needs no memory. */
+	struct disk_request request;
+	struct cache_page *io_next; /* the same: pages of one request */
 	/* the cache's own */
 	struct cache_page *hash_next;
-	struct list queue_node; /* of the replacement */
-	struct list dirty_node; /* of map->dirty */
-	uint64_t dirty_since_ns;
-	int error; /* FAILED */
-	struct waitq waiters;
+	struct list queue_node; /* of the replacement; in none while parked */
+	bool parked;		/* met by eviction while it could not go */
+	bool ahead;		/* read ahead, not yet asked for */
+	struct list map_node;	/* of map->pages */
+	struct list dirty_node; /* of map->reading, dirty or writing */
+	uint64_t number;	/* DIRTY, WRITING: of the change; increases */
+	int error;		/* of the last read or write */
+	struct waitq waiters;	/* READING, WRITING: for the end of it */
 };
 
 struct cache_map_ops {
@@ -88,12 +107,21 @@ struct cache_map {
 	uint32_t page_size; /* 1024, 2048 or 4096 */
 	/* the cache's own */
 	uint64_t hash_seed;
+	uint64_t last_index; /* got last */
+	struct list pages;
+	struct list reading, writing;
 	struct list dirty; /* pages DIRTY and not held, oldest first */
 	uint64_t page_count, dirty_count, writing_count;
-	struct waitq written; /* woken when writing_count falls */
-	struct list node;
-	int error;		 /* of a write-back, not yet told */
-	struct cache_disk *disk; /* cache_map_disk() only */
+	struct waitq written;	 /* woken when writing_count or busy falls */
+	struct list node;	 /* of the maps that have something dirty */
+	uint64_t dirty_since_ns; /* in that list since */
+	unsigned int busy;	 /* tasks that read ahead or write back */
+	bool closing;
+	bool failing;	      /* the last write failed: no hurry to try again */
+	int error;	      /* of a write-back, not yet told */
+	int last_error;	      /* told or not */
+	uint64_t error_count; /* writes that failed */
+	struct disk *disk;    /* cache_map_disk() only */
 };
 
 /*
@@ -120,7 +148,10 @@ void cache_map_fini(struct cache_map *map) MAY_YIELD;
 
 /* With its contents. 0 or -errno. */
 MUST_USE int cache_get(struct cache_map *map, uint64_t index, struct cache_page **ret) MAY_YIELD;
-/* The caller will fill all of it: zeros if it was not there (CLEAN), else as it is. -ENOMEM. */
+/*
+ * The caller will fill all of it: zeros if it was not there (CLEAN), else as it is (then
+ * cache_modify() before). -ENOMEM.
+ */
 MUST_USE int cache_get_new(struct cache_map *map, uint64_t index, struct cache_page **ret)
 	MAY_YIELD;
 /* Only if it is there and readable now: NULL if not. Does not wait. */
@@ -130,7 +161,7 @@ void cache_put(struct cache_page *page);	       /* NULL is fine */
 
 /*
  * Begin to read pages first .. first + count - 1 (CACHE_BATCH at most) that are not there, and
- * do not wait. Gives up quietly where memory is short.
+ * do not wait: a task of the cache calls ops->read. Gives up quietly where memory is short.
  */
 void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count);
 
@@ -146,36 +177,40 @@ void cache_dirty(struct cache_page *page);
  */
 void cache_hold(struct cache_page *page);
 void cache_release(struct cache_page *page);
-/* Forget pages first .. end-1 without writing; waits for their I/O. Pinned ones stay, CLEAN. */
+/*
+ * Forget pages first .. end-1 without writing; waits for their I/O. Pinned and held ones
+ * stay, CLEAN, with their contents: who truncates keeps others from pinning, by its own lock.
+ */
 void cache_drop(struct cache_map *map, uint64_t first, uint64_t end) MAY_YIELD;
 /*
  * Wait while too much is dirty; call it before an operation that will dirty pages, holding
- * nothing.
+ * nothing. Does not wait for a device that has written nothing for CACHE_STALL_NS.
  */
 void cache_throttle(void) MAY_YIELD;
 
 /* ---- write-back. */
 
 /*
- * Write what is dirty now in pages first .. end-1 (0, UINT64_MAX: all), and wait for it. 0
- * or the map's error.
+ * Write what is dirty now in pages first .. end-1 (0, UINT64_MAX: all), and wait for it: not
+ * for pages changed later, not for pages outside. 0 or the map's error.
  */
 MUST_USE int cache_sync(struct cache_map *map, uint64_t first, uint64_t end) MAY_YIELD;
 /*
- * Write these pages, pinned by the caller, DIRTY or CLEAN, ascending, and wait. Held ones
- * too (checkpoint).
+ * Write these pages of one map, pinned by the caller, DIRTY or CLEAN, ascending, and wait. Held
+ * ones too (checkpoint). 0 or the first error.
  */
-MUST_USE int cache_write_pages(struct cache_page **pages, unsigned int count);
+MUST_USE int cache_write_pages(struct cache_page **pages, unsigned int count) MAY_YIELD;
 
 /* ---- for ops. */
 void cache_read_done(struct cache_page *page, int error);
 void cache_write_done(struct cache_page *page, int error);
+/* In ops->write: nobody waits for these pages (DISK_BACKGROUND_IO). */
+bool cache_in_background(void);
 
 /*
- * Write-back by itself: a task that writes what has been dirty for 5 s, or sooner when
- * dirty pages
- * take a third of what they may. cache_init() starts it with the first map and it ends with
- * the last.
+ * Write-back by itself: a task that writes the maps that have been dirty for CACHE_AGE_NS, and
+ * sooner when dirty pages take a third of what they may, or nothing else can be evicted. It
+ * exists while there is something to do. A map whose write failed waits for its age again.
  */
 
 struct cache_stats {
