@@ -1,0 +1,79 @@
+#ifndef VFS_EXT4_DATA_H
+#define VFS_EXT4_DATA_H
+/*
+ * data.h - bytes of files: the parts, to each other. Layer: vfs/ext4.
+ *
+ *     data.c           sizes, changes of ranges against readers
+ *     data_read.c      reads, read-ahead
+ *     data_write.c     writes: into pages, against a promise of blocks
+ *     data_promise.c   the promises
+ *     data_io.c        pages to and from the disk; blocks for what has none
+ *     data_truncate.c, data_fallocate.c, data_sync.c
+ *     data_map.c       files that clients map
+ *
+ * A page is 4096 bytes and has 1, 2 or 4 blocks. What a dirty page's block is:
+ *
+ *     in delayed        a hole on the disk; blocks are promised; data
+ *     in converting     unwritten on the disk; data
+ *     mapped            data
+ *     none of them      a hole or unwritten; zeros, need not be written
+ *
+ * Promise  for each block in `delayed` one block, and for both sets what the extent tree may
+ *          need; kept until write-back has found the blocks, or the page is dropped.
+ * Ranges   who takes blocks from a file (truncate, punch) keeps readers out from before it
+ *          drops the pages until the blocks are free: a page read in between would be read
+ *          from what is another file's. Writers are kept out by inode->lock.
+ * Thread   scheduler thread only.
+ */
+#include "vfs/ext4/data_set.h"
+#include "vfs/ext4/ext4.h"
+
+#define DATA_PAGE_SIZE 4096u
+#define DATA_PAGE_SHIFT 12u
+#define DATA_STREAMS 4u /* files read at several places at once */
+
+/* Pages read one after the other. */
+struct data_stream {
+	uint64_t next;	/* the page that comes */
+	uint64_t ahead; /* pages before this one are read, or on the way */
+	uint32_t window;
+};
+
+struct ext4_data {
+	struct block_set delayed, converting;
+	uint64_t promised; /* blocks, those for the tree too: in fs->delayed_blocks */
+	/* ranges */
+	unsigned int readers;
+	bool changing;
+	struct waitq readers_gone, change_done;
+	/* read-ahead */
+	struct data_stream streams[DATA_STREAMS];
+	unsigned int next_stream;
+	/* data_map.c */
+	struct data_map *map;
+};
+
+/* The inode's, made when first asked for. 0 or -ENOMEM. */
+MUST_USE int data_of(struct ext4_inode *inode, struct ext4_data **ret);
+
+/* ---- data.c: ranges. */
+void data_read_begin(struct ext4_data *d) MAY_YIELD;
+void data_read_end(struct ext4_data *d);
+void data_change_begin(struct ext4_data *d) MAY_YIELD;
+void data_change_end(struct ext4_data *d);
+uint64_t data_size_max(const struct ext4_inode *inode);
+/* Number of blocks that `size` bytes take. */
+uint64_t data_blocks(const struct ext4 *fs, uint64_t size);
+
+/* ---- ext4_page_ops: data_read.c, data_write.c. */
+void data_pages_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
+	MAY_YIELD;
+void data_pages_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
+	MAY_YIELD;
+
+static inline struct ext4_inode *data_inode(struct cache_map *pages)
+{
+	return CONTAINER_OF(pages, struct ext4_inode, pages);
+}
+
+#endif /* VFS_EXT4_DATA_H */

@@ -1,0 +1,190 @@
+#include "vfs/ext4/data_io.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define WINDOW_FIRST 4u /* pages */
+#define WINDOW_MAX 256u /* 1 MiB */
+
+/* ---- pages from the disk. */
+
+static int read_blocks(struct ext4_inode *inode, struct data_io *io, struct cache_page *page,
+		       uint32_t valid_size) MAY_YIELD
+{
+	struct ext4 *fs = inode->fs;
+	uint32_t count = (uint32_t)data_blocks(fs, valid_size);
+	uint64_t first = page->index << DATA_PAGE_SHIFT >> fs->block_shift;
+
+	for (uint32_t at = 0; at < count;) {
+		struct ext4_run run;
+		int r = ext4_map(inode, (uint32_t)(first + at), count - at, &run);
+
+		if (r < 0)
+			return r;
+		if (run.kind == EXT4_MAPPED)
+			data_io_piece(io, at, run.count, run.physical, NULL);
+		else
+			memset((char *)page->data + ((size_t)at << fs->block_shift), 0,
+			       (size_t)run.count << fs->block_shift);
+		at += run.count;
+	}
+	return 0;
+}
+
+static void read_page(struct ext4_inode *inode, struct cache_page *page) MAY_YIELD
+{
+	uint64_t start = page->index << DATA_PAGE_SHIFT;
+	uint64_t rest = inode->size > start ? inode->size - start : 0;
+	struct data_io_setup setup = {
+		.inode = inode,
+		.page = page,
+		.op = DISK_READ,
+		.valid_size = rest < DATA_PAGE_SIZE ? (uint32_t)rest : DATA_PAGE_SIZE,
+	};
+	struct data_io *io;
+	int r = data_io_new(&setup, &io);
+
+	if (r < 0)
+		cache_read_done(page, r);
+	else
+		data_io_go(io, read_blocks(inode, io, page, setup.valid_size));
+}
+
+void data_pages_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		read_page(data_inode(map), pages[i]);
+}
+
+/* ---- reads. */
+
+/* The stream that goes on at `first`; or an old one, to begin anew: window 0. */
+static struct data_stream *stream_at(struct ext4_data *d, uint64_t first)
+{
+	struct data_stream *s;
+
+	for (unsigned int i = 0; i < DATA_STREAMS; i++) {
+		s = &d->streams[i];
+		/* A page may be read in several parts. */
+		if (s->window > 0 && (first == s->next || first + 1 == s->next))
+			return s;
+	}
+	s = &d->streams[d->next_stream];
+	d->next_stream = (d->next_stream + 1) % DATA_STREAMS;
+	*s = (struct data_stream){ .next = first, .ahead = first };
+	return s;
+}
+
+static void begin_reads(struct ext4_inode *inode, uint64_t from, uint64_t end)
+{
+	while (from < end) {
+		unsigned int part = end - from < CACHE_BATCH ? (unsigned int)(end - from)
+							     : CACHE_BATCH;
+
+		cache_read_ahead(&inode->pages, from, part);
+		from += part;
+	}
+}
+
+/*
+ * [first, end) will be read now. What goes on where a read ended, or begins with the file, is
+ * read ahead: the next window when half of the one before is used up.
+ */
+static void read_ahead(struct ext4_inode *inode, uint64_t first, uint64_t end)
+{
+	struct data_stream *s = stream_at(inode->data, first);
+	uint64_t file_end = (inode->size + DATA_PAGE_SIZE - 1) >> DATA_PAGE_SHIFT;
+	bool goes_on = s->window > 0 || first == 0;
+	uint64_t want;
+
+	if (!goes_on) {
+		s->window = WINDOW_FIRST / 2; /* from the next read on, if it goes on here */
+		want = end > first + 1 ? end : 0;
+	} else if (end + s->window / 2 >= s->ahead) {
+		s->window = s->window ? s->window * 2 : WINDOW_FIRST;
+		if (s->window > WINDOW_MAX)
+			s->window = WINDOW_MAX;
+		want = (end > s->ahead ? end : s->ahead) + s->window;
+	} else {
+		want = 0;
+	}
+	s->next = end;
+	if (want > file_end)
+		want = file_end;
+	if (want <= s->ahead)
+		return;
+	begin_reads(inode, s->ahead > first ? s->ahead : first, want);
+	s->ahead = want;
+}
+
+static ssize_t read_pages(struct ext4_inode *inode, char *to, size_t size, uint64_t offset)
+	MAY_YIELD
+{
+	size_t done = 0;
+
+	while (done < size) {
+		size_t in_page = (offset + done) % DATA_PAGE_SIZE;
+		size_t part = DATA_PAGE_SIZE - in_page;
+		struct cache_page *page;
+		int r = cache_get(&inode->pages, (offset + done) >> DATA_PAGE_SHIFT, &page);
+
+		if (r < 0)
+			return done > 0 ? (ssize_t)done : r;
+		if (part > size - done)
+			part = size - done;
+		memcpy(to + done, (const char *)page->data + in_page, part);
+		cache_put(page);
+		done += part;
+	}
+	return (ssize_t)done;
+}
+
+/* relatime: the access time moves when it is older than the last change, or a day old. */
+static void note_access(struct ext4_inode *inode)
+{
+	struct timespec now;
+
+	if (inode->fs->read_only || (inode->flags & EXT4_NOATIME_FL))
+		return;
+	now = vfs_now();
+	if (inode->atime.tv_sec > inode->mtime.tv_sec &&
+	    inode->atime.tv_sec > inode->ctime.tv_sec &&
+	    now.tv_sec - inode->atime.tv_sec < 24 * 60 * 60)
+		return;
+	inode->atime = now;
+	ext4_inode_mark(inode);
+}
+
+static ssize_t read_inside(struct ext4_inode *inode, char *buf, size_t size, uint64_t offset)
+	MAY_YIELD
+{
+	if (offset >= inode->size)
+		return 0;
+	if (size > inode->size - offset)
+		size = inode->size - offset;
+	read_ahead(inode, offset >> DATA_PAGE_SHIFT,
+		   (offset + size + DATA_PAGE_SIZE - 1) >> DATA_PAGE_SHIFT);
+	return read_pages(inode, buf, size, offset);
+}
+
+ssize_t ext4_read(struct inode *vfs_inode, void *buf, size_t size, uint64_t offset)
+{
+	struct ext4_inode *inode = ext4_i(vfs_inode);
+	struct ext4_data *d;
+	ssize_t r;
+
+	if (!S_ISREG(vfs_inode->type))
+		return -EINVAL;
+	if (size == 0)
+		return 0;
+	r = data_of(inode, &d);
+	if (r < 0)
+		return r;
+	data_read_begin(d);
+	r = read_inside(inode, buf, size, offset);
+	data_read_end(d);
+	if (r >= 0)
+		note_access(inode);
+	return r;
+}
