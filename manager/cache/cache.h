@@ -65,8 +65,8 @@ struct cache_page {
 	uint32_t pins;
 	uint8_t state; /* enum cache_state */
 	uint8_t frequency, queue;
-	bool held;	    /* the journal's: neither written back nor evicted */
-	bool checked;	    /* the map's owner's: false whenever the data was read anew or made */
+	bool held;    /* the journal's: neither written back nor evicted */
+	bool checked; /* the map's owner's: false whenever the data was read anew or made */
 	/*
 	 * Of the map's owner (the journal's record of the block). The cache never looks at it:
 	 * what must be there again keeps the page pinned or held. NULL in a new page.
