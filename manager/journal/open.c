@@ -204,9 +204,9 @@ static int start_memory(struct journal *j)
 static void start_numbers(struct journal *j)
 {
 	uint32_t room = j->setup.block_size - j->format.tail_size;
+	uint32_t header_size = sizeof(struct journal_header);
 
-	j->tags_per_block = (room - sizeof(struct journal_header) - JOURNAL_UUID_SIZE) /
-			    j->format.tag_size;
+	j->tags_per_block = (room - header_size - JOURNAL_UUID_SIZE) / j->format.tag_size;
 	if (j->tags_per_block > JOURNAL_BATCH_BLOCKS - 1)
 		j->tags_per_block = JOURNAL_BATCH_BLOCKS - 1;
 	j->revokes_per_block = (room - (uint32_t)sizeof(struct journal_revoke_header)) /
