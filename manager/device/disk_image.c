@@ -5,6 +5,7 @@
  * everything else is an executor's.
  */
 #include "device/disk.h"
+#include "device/disk_claim.h"
 #include "device/host.h"
 #include "device/inside.h"
 
@@ -13,7 +14,6 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,6 +39,7 @@ struct image_call {
 struct image {
 	struct disk *disk;
 	int fd;
+	int kept; /* keeps the host from mounting a block device; -1: nothing to keep */
 	struct list free;
 	struct image_call call[DISK_DEPTH + 1]; /* and a flush */
 };
@@ -213,6 +214,7 @@ static void image_close(struct disk *disk)
 {
 	struct image *image = disk_context(disk);
 
+	host_close(image->kept);
 	host_close(image->fd);
 	free(image);
 }
@@ -224,6 +226,13 @@ static const struct disk_driver driver = {
 };
 
 /* ---- opening. */
+
+static bool is_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode);
+}
 
 static int size_of(int fd, uint64_t *ret_size)
 {
@@ -240,14 +249,7 @@ static int size_of(int fd, uint64_t *ret_size)
 	return 0;
 }
 
-static int lock(int fd, bool read_only)
-{
-	if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
-		return 0;
-	return errno == EWOULDBLOCK ? -EBUSY : -errno;
-}
-
-static int make_disk(int fd, const struct disk_info *info, struct disk **ret)
+static int make_disk(int fd, int kept, const struct disk_info *info, struct disk **ret)
 {
 	struct image *image = malloc(sizeof(*image));
 	int r;
@@ -255,6 +257,7 @@ static int make_disk(int fd, const struct disk_info *info, struct disk **ret)
 	if (!image)
 		return -ENOMEM;
 	image->fd = fd;
+	image->kept = kept;
 	list_init(&image->free);
 	for (size_t i = 0; i < ARRAY_COUNT(image->call); i++) {
 		struct image_call *call = &image->call[i];
@@ -272,20 +275,33 @@ static int make_disk(int fd, const struct disk_info *info, struct disk **ret)
 	return r;
 }
 
+/* What there is to decide about an open file; *ret_kept: see struct image. */
+static int examine(int fd, bool read_only, uint64_t *ret_size, int *ret_kept)
+{
+	int r = size_of(fd, ret_size);
+
+	if (r == 0)
+		r = disk_claim(fd, read_only);
+	if (r < 0 || read_only || !is_device(fd))
+		return r;
+	return disk_keep_from_mount(fd, ret_kept);
+}
+
 int disk_open_image(const char *path, bool read_only, struct disk **ret)
 {
 	struct disk_info info = { .read_only = read_only, .can_discard = !read_only };
 	int fd = host_openat(AT_FDCWD, path, read_only ? O_RDONLY : O_RDWR, 0);
+	int kept = -1;
 	int r;
 
 	if (fd < 0)
 		return fd == -EISDIR ? -EMEDIUMTYPE : fd;
-	r = size_of(fd, &info.size);
+	r = examine(fd, read_only, &info.size, &kept);
 	if (r == 0)
-		r = lock(fd, read_only);
-	if (r == 0)
-		r = make_disk(fd, &info, ret);
-	if (r < 0)
+		r = make_disk(fd, kept, &info, ret);
+	if (r < 0) {
+		host_close(kept);
 		host_close(fd);
+	}
 	return r;
 }
