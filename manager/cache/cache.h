@@ -66,7 +66,7 @@ struct cache_page {
 	uint8_t state; /* enum cache_state */
 	uint8_t frequency, queue;
 	bool held;    /* the journal's: neither written back nor evicted */
-	bool checked; /* the map's owner's: false whenever the data was read anew or made */
+	uint8_t checked; /* the map's owner's: what it was found to be; 0 when read anew or made */
 	/*
 	 * Of the map's owner (the journal's record of the block). The cache never looks at it:
 	 * what must be there again keeps the page pinned or held. NULL in a new page.
@@ -96,7 +96,7 @@ struct cache_map_ops {
 	void (*read)(struct cache_map *map, struct cache_page **pages, unsigned int count);
 	/*
 	 * Write pages (all WRITING, ascending): cache_write_done() for each, now or later. May
-	 * yield; called in a write-back task or one that syncs.
+	 * yield; called in a write-back task or one that syncs. It must not take the map down.
 	 */
 	void (*write)(struct cache_map *map, struct cache_page **pages, unsigned int count);
 };
