@@ -63,8 +63,9 @@ struct async_syscall_setup {
 	 * 64-bit word i / 64 stands for entry i.
 	 */
 	/*
-	 * struct area_hint[]: where calls may have been posted. Only entries whose bit is set
-	 * are visited; who posts sets it, after the entry; so does who puts END there.
+	 * Where calls may have been posted: for each 256 entries 64 bytes, of which the first 32
+	 * are these bits (struct area_hint of slot/area.h). Only entries whose bit is set are
+	 * visited; who posts sets it, after the entry; so does who puts END there.
 	 */
 	uint64_t posted;
 	uint64_t done; /* bits set when an entry was completed, before attention is read */
