@@ -12,12 +12,13 @@
  * nothing is kept here. What it reads there when it comes back it could have
  * posted as well, so it is checked like an entry.
  */
-#include "calls.h"
 #include "front.h"
+#include "lib/call_rules.h"
 
 #include <linux/futex.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -75,6 +76,18 @@ static void frame_set(struct pt_regs *regs, const struct hascall_call *call)
 	regs->r9 = call->arg[5];
 }
 
+/* As they stand now: a tracer may have changed them, and a call begins again as changed. */
+static void frame_get(const struct pt_regs *regs, struct hascall_call *call)
+{
+	call->num = (u32)regs->orig_ax;
+	call->arg[0] = regs->di;
+	call->arg[1] = regs->si;
+	call->arg[2] = regs->dx;
+	call->arg[3] = regs->r10;
+	call->arg[4] = regs->r8;
+	call->arg[5] = regs->r9;
+}
+
 static bool is_interrupted(s64 result)
 {
 	return result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND ||
@@ -117,9 +130,9 @@ static int take_record(struct hascall_executor *x, s64 *ret_result)
 	if (r.left > ASYNC_SYSCALL_LEFT_RESULT || r.entry == 0 || r.entry > x->area->count ||
 	    r.place >= SYSCALL_CHAIN_MAX)
 		return -EINVAL;
-	c->index = r.entry - 1;
+	c->index = array_index_nospec(r.entry - 1, x->area->count);
 	c->num = r.num;
-	c->place = r.place;
+	c->place = array_index_nospec(r.place, SYSCALL_CHAIN_MAX);
 	c->link = r.link;
 	c->failed = r.failed;
 	memcpy(c->arg, r.arg, sizeof(c->arg));
@@ -144,9 +157,21 @@ static int call_prepare(struct hascall_call *c)
 			continue;
 		if (back > c->place || (c->failed >> (c->place - back) & 1))
 			return -ECANCELED;
-		c->arg[i] = (u64)c->result[c->place - back];
+		c->arg[i] = (u64)c->result[array_index_nospec(c->place - back, SYSCALL_CHAIN_MAX)];
 	}
 	return 0;
+}
+
+/* The call gave -ERESTART*, `result`: it is left to go on. What the thread leaves with. */
+static int leave_interrupted(struct hascall_executor *x, enum async_syscall_left how, int result)
+{
+	bool waits = result == -ERESTART_RESTARTBLOCK;
+	int r;
+
+	if (how == ASYNC_SYSCALL_LEFT_CALL)
+		frame_get(current_pt_regs(), &x->call);
+	r = leave_record(x, waits ? ASYNC_SYSCALL_LEFT_WAIT : how, 0);
+	return r ?: waits ? -ERESTARTNOHAND : result;
 }
 
 /*
@@ -156,23 +181,15 @@ static int call_prepare(struct hascall_call *c)
 static int call_execute(struct hascall_executor *x, enum async_syscall_left how, s64 *ret_result)
 {
 	struct pt_regs *regs = current_pt_regs();
-	s64 result = hascall_call_check(x->call.num, x->call.arg);
-	int r;
+	s64 result = call_rule(x->call.num, x->call.arg);
 
-	if (result == 0) {
+	if (result >= 0) {
 		if (!front_may_execute())
 			return leave_record(x, how, 0) ?: -EPERM;
 		frame_set(regs, &x->call);
-		result = how == ASYNC_SYSCALL_LEFT_WAIT
-				 ? current->restart_block.fn(&current->restart_block)
-				 : front_call(regs);
-		if (is_interrupted(result)) {
-			bool waits = result == -ERESTART_RESTARTBLOCK;
-
-			r = leave_record(
-				x, waits ? ASYNC_SYSCALL_LEFT_WAIT : ASYNC_SYSCALL_LEFT_CALL, 0);
-			return r ?: waits ? -ERESTARTNOHAND : (int)result;
-		}
+		result = how == ASYNC_SYSCALL_LEFT_WAIT ? front_go_on(regs) : front_call(regs);
+		if (unlikely(is_interrupted(result)))
+			return leave_interrupted(x, how, (int)result);
 		if (!front_finish(regs))
 			return leave_record(x, ASYNC_SYSCALL_LEFT_RESULT, result)
 				       ?: -ERESTARTNOINTR;
@@ -381,6 +398,12 @@ long hascall_exec(struct hascall_area *area, struct async_syscall_executor __use
 	/* A ring may have woken this thread, which did not look: pass it on. */
 	if (area->running > 1 && area->rings && r != -ESHUTDOWN && r != -ERESTARTNOINTR)
 		front_futex(area->rings, FUTEX_WAKE, 1);
+	/*
+	 * The handler of a filter's trap may write a result to where a thread that begins its call
+	 * again has the number: it would make another call.
+	 */
+	if (is_interrupted(r) && sigismember(&current->pending.signal, SIGSYS))
+		r = -EINTR;
 	/* Calls that were cut short begin again by way of the signal code: see that it is taken. */
 	if (is_interrupted(r) && !signal_pending(current))
 		set_thread_flag(TIF_NOTIFY_SIGNAL);

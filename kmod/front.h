@@ -22,6 +22,9 @@ static inline bool front_may_execute(void);
  */
 static inline long front_call(struct pt_regs *regs);
 
+/* Likewise, go on with a wait that was interrupted, as restart_syscall(2) does. */
+static inline long front_go_on(struct pt_regs *regs);
+
 /*
  * Finish what a return to user mode would have finished (closed files, above all): true
  * if it is done, false if only such a return can.

@@ -7,6 +7,7 @@
  * Thread   as front.h.
  */
 #include <linux/entry-common.h>
+#include <linux/restart_block.h>
 #include <linux/sched.h>
 #include <linux/static_call.h>
 #include <linux/task_work.h>
@@ -29,10 +30,15 @@ static inline bool front_may_execute(void)
 		 (SYSCALL_WORK_ENTER | SYSCALL_WORK_EXIT));
 }
 
-/* hascall_call_check() has seen to the number. */
+/* call_rule() has seen to the number. */
 static inline long front_call(struct pt_regs *regs)
 {
 	return static_call(enter_sys_call)(regs, (unsigned int)regs->orig_ax);
+}
+
+static inline long front_go_on(struct pt_regs *regs)
+{
+	return current->restart_block.fn(&current->restart_block);
 }
 
 /*

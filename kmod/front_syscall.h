@@ -10,7 +10,10 @@
 #include <linux/sched.h>
 #include <linux/thread_info.h>
 
-long hascall_front_call(struct pt_regs *regs);
+#include <asm/unistd.h>
+
+/* goes_on: restart_syscall(2) is no call that may be posted, but this is one. */
+long hascall_front_call(struct pt_regs *regs, bool goes_on);
 
 /* A thread that handles its own calls by a signal: there would be no call to hand back. */
 static inline bool front_may_execute(void)
@@ -21,7 +24,13 @@ static inline bool front_may_execute(void)
 
 static inline long front_call(struct pt_regs *regs)
 {
-	return hascall_front_call(regs);
+	return hascall_front_call(regs, false);
+}
+
+static inline long front_go_on(struct pt_regs *regs)
+{
+	regs->orig_ax = __NR_restart_syscall;
+	return hascall_front_call(regs, true);
 }
 
 static inline bool front_finish(struct pt_regs *regs)

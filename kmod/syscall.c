@@ -15,8 +15,8 @@
  *     open               async_syscall_init(NULL, area), if no thread is inside;
  *                        the end of the address space
  */
-#include "calls.h"
 #include "front.h"
+#include "lib/call_rules.h"
 
 #include <linux/async_syscall.h>
 #include <linux/audit.h>
@@ -27,6 +27,7 @@
 #include <linux/mutex.h>
 #include <linux/nospec.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/syscalls.h>
@@ -42,26 +43,36 @@ struct async_syscall_table {
 };
 
 /* Tracers and filters may have changed the number and the arguments: they are checked again. */
-static long checked_call(struct pt_regs *regs, long number)
+static long checked_call(struct pt_regs *regs, long number, bool goes_on)
 {
 	const u64 arg[6] = { regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9 };
-	long r = hascall_call_check((u32)number, arg);
+	long r = call_rule((u32)number, arg);
 
-	if (r)
+	if (goes_on && number == __NR_restart_syscall)
+		return current->restart_block.fn(&current->restart_block);
+	if (r < 0)
 		return r;
 	if (number >= NR_syscalls)
 		return -ENOSYS;
 	return x64_sys_call(regs, array_index_nospec((unsigned int)number, NR_syscalls));
 }
 
-long hascall_front_call(struct pt_regs *regs)
+/*
+ * Has a filter trapped the call? It has then put the number where the result belongs, for the
+ * handler of its signal. A tracer or a supervisor may have put the same value there as a result.
+ */
+static bool is_trapped(const struct pt_regs *regs)
 {
-	unsigned long posted = regs->orig_ax;
-	long number = syscall_enter_from_user_mode_work(regs, (long)posted);
+	return regs->ax == regs->orig_ax && sigismember(&current->pending.signal, SIGSYS);
+}
+
+long hascall_front_call(struct pt_regs *regs, bool goes_on)
+{
+	long number = syscall_enter_from_user_mode_work(regs, (long)regs->orig_ax);
 
 	if (number != -1)
-		regs->ax = (unsigned long)checked_call(regs, number);
-	else if (regs->ax == posted) /* seccomp's trap has rolled it back: the signal tells */
+		regs->ax = (unsigned long)checked_call(regs, number, goes_on);
+	else if (is_trapped(regs))
 		regs->ax = (unsigned long)-ENOSYS;
 	syscall_exit_nested(regs);
 	return (long)regs->ax;
