@@ -75,7 +75,7 @@ static int build_root(const struct manager_options *o, struct dentry **ret) MAY_
 		inode_put(lower);
 		return r;
 	}
-	r = overlay_fs_new(lower, upper, &root);
+	r = overlay_fs_new(lower, upper, NULL, &root);
 	if (r < 0)
 		return r;
 	r = vfs_root(root, "overlay", ret);

@@ -78,7 +78,11 @@ struct vfs_move {
 	const char *old_name, *new_name; /* NUL-terminated */
 	struct inode *inode;
 	struct inode *target; /* what the new name has; NULL: nothing */
-	unsigned int flags;   /* 0, RENAME_NOREPLACE (already checked), RENAME_EXCHANGE */
+	/*
+	 * 0, RENAME_NOREPLACE (already checked), RENAME_EXCHANGE; an overlay's upper may be asked
+	 * for RENAME_WHITEOUT: a character device 0/0 comes to the old name, in the same step.
+	 */
+	unsigned int flags;
 };
 
 /*
@@ -324,9 +328,14 @@ MUST_USE int mem_fs_new(const char *type_name, uint64_t limit_bytes, uint32_t ro
 			struct inode **ret_root);
 /* host/: a directory of the host, read-only, through device/host.h. dir_fd is taken over. */
 MUST_USE int host_fs_new(int dir_fd, struct inode **ret_root) MAY_YIELD;
-/* overlay/: `lower` read-only below `upper`; NULL lower is allowed. References are taken over. */
-MUST_USE int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_root)
-	MAY_YIELD;
+/*
+ * overlay/: `lower` read-only below `upper`; NULL lower is allowed. With `work`, a directory of
+ * the upper's file system that only the overlay uses (whose rename takes RENAME_WHITEOUT), each
+ * change of names is one step to whoever mounts the upper after a power cut. References
+ * are taken over.
+ */
+MUST_USE int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
+			    struct inode **ret_root) MAY_YIELD;
 /* dev/: a mem file system with null zero full random urandom tty console fd std* shm pts. */
 MUST_USE int dev_fs_new(struct inode **ret_root);
 /* proc/: needs to know about processes, which vfs may not: vfs/proc/proc_fs.h has its source. */

@@ -3,6 +3,15 @@
 static const struct inode_ops *fast;
 static struct inode_ops slow;
 static uint64_t lookups;
+void (*slow_changed)(void);
+
+static void changed(void) MAY_YIELD
+{
+	if (slow_changed)
+		slow_changed();
+	else
+		task_yield();
+}
 
 uint64_t slow_lookups(void)
 {
@@ -32,8 +41,12 @@ static int slow_getattr(struct inode *inode, struct vfs_attr *ret) MAY_YIELD
 static int slow_setattr(struct inode *inode, const struct vfs_attr *attr, unsigned int set)
 	MAY_YIELD
 {
+	int r;
+
 	task_yield();
-	return fast->setattr(inode, attr, set);
+	r = fast->setattr(inode, attr, set);
+	changed();
+	return r;
 }
 
 static int slow_create(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
@@ -45,7 +58,7 @@ static int slow_create(struct inode *dir, const char *name, size_t len, const st
 	r = fast->create(dir, name, len, attr, ret);
 	if (r == 0)
 		make_slow(*ret);
-	task_yield();
+	changed();
 	return r;
 }
 
@@ -59,7 +72,7 @@ static int slow_symlink(struct inode *dir, const char *name, size_t len,
 	r = fast->symlink(dir, name, len, attr, target, ret);
 	if (r == 0)
 		make_slow(*ret);
-	task_yield();
+	changed();
 	return r;
 }
 
@@ -69,7 +82,7 @@ static int slow_link(struct inode *dir, const char *name, size_t len, struct ino
 
 	task_yield();
 	r = fast->link(dir, name, len, inode);
-	task_yield();
+	changed();
 	return r;
 }
 
@@ -80,7 +93,7 @@ static int slow_unlink(struct inode *dir, const char *name, size_t len, struct i
 
 	task_yield();
 	r = fast->unlink(dir, name, len, inode);
-	task_yield();
+	changed();
 	return r;
 }
 
@@ -91,7 +104,7 @@ static int slow_rmdir(struct inode *dir, const char *name, size_t len, struct in
 
 	task_yield();
 	r = fast->rmdir(dir, name, len, inode);
-	task_yield();
+	changed();
 	return r;
 }
 
@@ -101,7 +114,7 @@ static int slow_rename(const struct vfs_move *move) MAY_YIELD
 
 	task_yield();
 	r = fast->rename(move);
-	task_yield();
+	changed();
 	return r;
 }
 
@@ -117,6 +130,17 @@ static ssize_t slow_write(struct inode *inode, const void *buf, size_t size, uin
 	ssize_t r = fast->write(inode, buf, size, offset);
 
 	task_yield();
+	return r;
+}
+
+static int slow_setxattr(struct inode *inode, const char *name, const void *buf, size_t size,
+			 int flags) MAY_YIELD
+{
+	int r;
+
+	task_yield();
+	r = fast->setxattr(inode, name, buf, size, flags);
+	changed();
 	return r;
 }
 
@@ -137,6 +161,7 @@ void make_slow(struct inode *inode)
 		slow.unlink = slow_unlink;
 		slow.rmdir = slow_rmdir;
 		slow.rename = slow_rename;
+		slow.setxattr = slow_setxattr;
 		slow.read = slow_read;
 		slow.write = slow_write;
 	}

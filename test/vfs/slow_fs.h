@@ -9,5 +9,7 @@
 /* Takes over nothing: the inode and all that are reached through it are slow from now on. */
 void make_slow(struct inode *mem_inode);
 uint64_t slow_lookups(void);
+/* Called after each change of names or attributes instead of giving up the processor; NULL: not. */
+extern void (*slow_changed)(void);
 
 #endif /* TEST_VFS_SLOW_FS_H */

@@ -379,15 +379,15 @@ VFS_TEST(names_that_stay_are_listed_once_whatever_is_copied_up)
 VFS_TEST(a_full_upper_refuses_and_nothing_is_lost)
 {
 	uint64_t before = make_lower();
-	struct inode *lower, *upper, *root;
+	struct inode *lower, *upper, *work, *root;
 	static char page[4096];
 	struct dentry *d;
 	uint64_t at = 0;
 	int fd = open(host_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	CHECK_INT(host_fs_new(fd, &lower), 0);
-	CHECK_INT(mem_fs_new("tmpfs", 64 * 1024, 0755, &upper), 0);
-	CHECK_INT(overlay_fs_new(lower, upper, &root), 0);
+	make_upper(64 * 1024, false, &upper, &work);
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
 	use_root(root);
 	CHECK_INT(do_create("fill", 0644), 0);
 	d = opened("fill", O_WRONLY);

@@ -121,9 +121,26 @@ void use_mem(uint64_t limit_bytes)
 	use_root(root);
 }
 
+void make_upper(uint64_t limit_bytes, bool always, struct inode **ret_upper,
+		struct inode **ret_work)
+{
+	const struct vfs_attr attr = { .mode = S_IFDIR | 0755 };
+	struct inode *root;
+
+	*ret_work = NULL;
+	CHECK_INT(mem_fs_new("tmpfs", limit_bytes, 0755, &root), 0);
+	if (!always && !getenv("VFS_WORK")) {
+		*ret_upper = root;
+		return;
+	}
+	CHECK_INT(root->ops->create(root, "upper", 5, &attr, ret_upper), 0);
+	CHECK_INT(root->ops->create(root, "work", 4, &attr, ret_work), 0);
+	inode_put(root);
+}
+
 void use_overlay(const char *folder)
 {
-	struct inode *lower = NULL, *upper, *root;
+	struct inode *lower = NULL, *upper, *work, *root;
 	int fd;
 
 	if (folder) {
@@ -131,8 +148,8 @@ void use_overlay(const char *folder)
 		CHECK(fd >= 0);
 		CHECK_INT(host_fs_new(fd, &lower), 0);
 	}
-	CHECK_INT(mem_fs_new("tmpfs", 0, 0755, &upper), 0);
-	CHECK_INT(overlay_fs_new(lower, upper, &root), 0);
+	make_upper(0, false, &upper, &work);
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
 	use_root(root);
 }
 

@@ -297,32 +297,64 @@ static void replace(struct mem_inode *dir, struct mem_name *n, struct mem_inode 
 	inode_put(&victim->inode);
 }
 
-static int mem_rename(const struct vfs_move *v)
+/* The name `n` of `m` goes, or a whiteout comes to it (takes the reference). */
+static void leave(struct mem_inode *dir, struct mem_name *n, struct mem_inode *whiteout)
+{
+	struct mem_inode *m = n->inode;
+
+	if (!whiteout) {
+		dir_remove(mem_fs_of(dir), &dir->dir, n);
+		return;
+	}
+	whiteout->nlink = 1;
+	n->inode = whiteout;
+	inode_put(&m->inode);
+}
+
+static int move(const struct vfs_move *v, struct mem_name *n, struct mem_inode *whiteout)
 {
 	struct mem_inode *from = mem_of(v->old_dir), *to = mem_of(v->new_dir);
 	struct mem_inode *m = mem_of(v->inode);
-	struct mem_name *n = must_find(v->old_dir, v->old_name, strlen(v->old_name));
 	size_t len = strlen(v->new_name);
 	int r = 0;
 
-	if (v->flags & RENAME_EXCHANGE) {
-		exchange(from, n, to, must_find(v->new_dir, v->new_name, len));
-		mem_of(v->target)->ctime = vfs_now();
-	} else {
-		if (v->target && S_ISDIR(v->target->type) && mem_of(v->target)->dir.count > 0)
-			return -ENOTEMPTY;
-		if (v->target)
-			replace(to, must_find(v->new_dir, v->new_name, len), m);
-		else
-			r = dir_add(mem_fs_of(to), &to->dir, v->new_name, len, m);
-		if (r < 0)
-			return r;
-		dir_remove(mem_fs_of(from), &from->dir, n);
-		if (S_ISDIR(m->inode.type)) {
-			from->nlink--;
-			to->nlink++;
-		}
+	if (v->target && S_ISDIR(v->target->type) && mem_of(v->target)->dir.count > 0)
+		return -ENOTEMPTY;
+	if (v->target)
+		replace(to, must_find(v->new_dir, v->new_name, len), m);
+	else
+		r = dir_add(mem_fs_of(to), &to->dir, v->new_name, len, m);
+	if (r < 0)
+		return r;
+	leave(from, n, whiteout);
+	if (S_ISDIR(m->inode.type)) {
+		from->nlink--;
+		to->nlink++;
 	}
+	return 0;
+}
+
+static int mem_rename(const struct vfs_move *v)
+{
+	static const struct vfs_attr attr = { .mode = S_IFCHR };
+	struct mem_inode *from = mem_of(v->old_dir), *to = mem_of(v->new_dir);
+	struct mem_inode *m = mem_of(v->inode);
+	struct mem_name *n = must_find(v->old_dir, v->old_name, strlen(v->old_name));
+	struct mem_inode *whiteout = NULL;
+	int r = 0;
+
+	if (v->flags & RENAME_WHITEOUT)
+		r = inode_new(mem_fs_of(from), &attr, &whiteout);
+	if (r == 0 && v->flags & RENAME_EXCHANGE) {
+		exchange(from, n, to, must_find(v->new_dir, v->new_name, strlen(v->new_name)));
+		mem_of(v->target)->ctime = vfs_now();
+	} else if (r == 0) {
+		r = move(v, n, whiteout);
+		if (r < 0 && whiteout)
+			inode_put(&whiteout->inode);
+	}
+	if (r < 0)
+		return r;
 	mem_touch(from);
 	mem_touch(to);
 	m->ctime = to->ctime;

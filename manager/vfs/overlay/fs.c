@@ -90,6 +90,7 @@ static void fs_free(struct ovl_fs *fs)
 	origin_free_all(fs);
 	inode_put(fs->whiteout);
 	inode_put(fs->lower);
+	inode_put(fs->work);
 	inode_put(fs->upper);
 	free(fs->inodes);
 	free(fs);
@@ -314,7 +315,8 @@ static int adopt_root_attr(struct inode *lower, struct inode *upper) MAY_YIELD
 					   VFS_SET_MTIME | VFS_SET_CTIME);
 }
 
-int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_root)
+int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
+		   struct inode **ret_root)
 {
 	struct ovl_found found = { upper, lower, NULL };
 	struct ovl_fs *fs = calloc(1, sizeof(*fs));
@@ -327,6 +329,8 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_
 		fs->bucket_count = BUCKETS_MIN;
 		r = fs->inodes ? 0 : -ENOMEM;
 	}
+	if (r == 0 && work)
+		r = ovl_work_clean(work);
 	if (r == 0 && lower)
 		r = adopt_root_attr(lower, upper);
 	if (r < 0) {
@@ -335,12 +339,14 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode **ret_
 		free(fs);
 		inode_put(lower);
 		inode_put(upper);
+		inode_put(work);
 		return r;
 	}
 	fs->fs.type_name = "overlay";
 	fs->fs.statfs = ovl_statfs;
 	fs->fs.private_data = fs;
 	fs->fs.dev = vfs_new_dev();
+	fs->work = work;
 	fs->upper = inode_get(upper);
 	fs->lower = lower ? inode_get(lower) : NULL;
 	waitq_init(&fs->entered);

@@ -10,17 +10,16 @@
  * All whiteouts are links to one inode: putting one where a name was just removed
  * then costs no more than that name did, so it cannot fail for want of space.
  */
-int ovl_whiteout(struct ovl_inode *dir, const char *name, size_t len)
+int ovl_whiteout_in(struct ovl_fs *fs, struct inode *dir, const char *name, size_t len)
 {
 	const struct vfs_attr attr = { .mode = S_IFCHR };
-	struct ovl_fs *fs = ovl_fs_of(dir);
 	struct inode *made;
 	int r;
 
 	if (fs->whiteout) {
 		struct inode *shared = inode_get(fs->whiteout);
 
-		r = dir->upper->ops->link(dir->upper, name, len, shared);
+		r = dir->ops->link(dir, name, len, shared);
 		if (r == -EMLINK && fs->whiteout == shared) {
 			inode_put(shared);
 			fs->whiteout = NULL;
@@ -29,7 +28,7 @@ int ovl_whiteout(struct ovl_inode *dir, const char *name, size_t len)
 		if (r != -EMLINK)
 			return r;
 	}
-	r = dir->upper->ops->create(dir->upper, name, len, &attr, &made);
+	r = dir->ops->create(dir, name, len, &attr, &made);
 	if (r < 0)
 		return r;
 	if (fs->whiteout) /* another task made the first one meanwhile */
@@ -39,54 +38,20 @@ int ovl_whiteout(struct ovl_inode *dir, const char *name, size_t len)
 	return 0;
 }
 
-/* Make room for a new name: take the whiteout away if there is one. 1: there was, 0, -errno. */
-static int take_whiteout(struct ovl_inode *dir, const char *name, size_t len) MAY_YIELD
+int ovl_whiteout(struct ovl_inode *dir, const char *name, size_t len)
 {
-	struct inode *upper;
-	int r = ovl_in_upper(dir, name, len, &upper);
-
-	if (r < 0 || !upper)
-		return r;
-	r = is_whiteout(upper) ? dir->upper->ops->unlink(dir->upper, name, len, upper) : -EEXIST;
-	inode_put(upper);
-	return r < 0 ? r : 1;
-}
-
-/* After a change that failed: `had` is take_whiteout's answer. */
-static void put_whiteout_back(struct ovl_inode *dir, const char *name, size_t len, int had)
-	MAY_YIELD
-{
-	if (had > 0)
-		(void)!ovl_whiteout(dir, name, len);
-}
-
-/* One name from *cursor on. 1, 0 at the end, -errno. */
-struct one_name {
-	char text[VFS_NAME_MAX];
-	size_t len;
-};
-
-static int take_one(void *ctx, const struct vfs_dirent *entry)
-{
-	struct one_name *one = ctx;
-
-	if (one->len > 0)
-		return 1;
-	memcpy(one->text, entry->name, entry->name_len);
-	one->len = entry->name_len;
-	return 0;
+	return ovl_whiteout_in(ovl_fs_of(dir), dir->upper, name, len);
 }
 
 int ovl_clear_whiteouts(struct inode *upper)
 {
-	struct one_name one;
+	struct ovl_one_name one;
 	uint64_t cursor = 0;
 	struct inode *victim;
 	int r;
 
 	for (;;) {
-		one.len = 0;
-		r = upper->ops->readdir(upper, &cursor, take_one, &one);
+		r = ovl_first_name(upper, &cursor, &one);
 		if (r < 0 || one.len == 0)
 			return r;
 		r = upper->ops->lookup(upper, one.text, one.len, &victim);
@@ -164,18 +129,121 @@ static int set_opaque(struct inode *upper) MAY_YIELD
 	return upper->ops->setxattr ? upper->ops->setxattr(upper, OVL_OPAQUE, "y", 1, 0) : 0;
 }
 
-/* Undo a create whose second half failed. */
-static void unmake(struct ovl_inode *dir, const char *name, size_t len, struct inode *made)
-	MAY_YIELD
-{
-	struct inode *upper = dir->upper;
+/* What is to get a name: something new, or (existing) one more name of an inode. */
+struct making {
+	const struct vfs_attr *attr;
+	const char *target; /* of a symbolic link; NULL: attr->mode says what it is */
+	struct inode *existing;
+};
 
+static int make_in(struct inode *dir, const char *name, size_t len, const struct making *m,
+		   struct inode **ret) MAY_YIELD
+{
+	int r;
+
+	if (m->existing) {
+		r = dir->ops->link(dir, name, len, m->existing);
+		if (r == 0)
+			*ret = inode_get(m->existing);
+		return r;
+	}
+	if (m->target)
+		return dir->ops->symlink(dir, name, len, m->attr, m->target, ret);
+	return dir->ops->create(dir, name, len, m->attr, ret);
+}
+
+static void unmake_in(struct inode *dir, const char *name, size_t len, struct inode *made) MAY_YIELD
+{
+	if (S_ISDIR(made->type))
+		(void)dir->ops->rmdir(dir, name, len, made);
+	else
+		(void)dir->ops->unlink(dir, name, len, made);
+}
+
+/* Undo a create whose second half failed. `covered`: a whiteout was there. */
+static void unmake(struct ovl_inode *dir, const char *name, size_t len, struct inode *made,
+		   bool covered) MAY_YIELD
+{
 	if (!name)
 		return;
-	if (S_ISDIR(made->type))
-		(void)upper->ops->rmdir(upper, name, len, made);
-	else
-		(void)upper->ops->unlink(upper, name, len, made);
+	if (covered && ovl_has_work(dir) && ovl_work_hide(dir, name, made) == 0)
+		return;
+	unmake_in(dir->upper, name, len, made);
+	if (covered)
+		(void)!ovl_whiteout(dir, name, len);
+}
+
+/* What it was a whiteout of may be a directory: it must not show through a new one. */
+static int make_opaque(struct inode *dir, const char *name, size_t len, const struct making *m,
+		       struct inode **ret) MAY_YIELD
+{
+	int r = make_in(dir, name, len, m, ret);
+
+	if (r == 0 && S_ISDIR((*ret)->type)) {
+		r = set_opaque(*ret);
+		if (r < 0) {
+			unmake_in(dir, name, len, *ret);
+			inode_put(*ret);
+		}
+	}
+	return r;
+}
+
+/* In place of a whiteout, when nobody could see one without the other. */
+static int make_over(struct ovl_inode *dir, const char *name, size_t len, const struct making *m,
+		     struct inode **ret) MAY_YIELD
+{
+	int r = make_opaque(dir->upper, name, len, m, ret);
+
+	if (r < 0)
+		(void)!ovl_whiteout(dir, name, len);
+	return r;
+}
+
+/* In place of a whiteout, at once. `name` is terminated here: a rename wants it so. */
+static int make_shown(struct ovl_inode *dir, const char *name, size_t len, const struct making *m,
+		      struct inode *whiteout, struct inode **ret) MAY_YIELD
+{
+	struct ovl_fs *fs = ovl_fs_of(dir);
+	char *text = strndup(name, len);
+	struct ovl_work work;
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	ovl_work_name(fs, &work);
+	r = make_opaque(fs->work, work.name, work.len, m, ret);
+	if (r == 0) {
+		r = ovl_work_show(dir, &work, text, *ret, whiteout);
+		if (r < 0)
+			inode_put(*ret);
+	}
+	free(text);
+	return r;
+}
+
+/* Give it the name, of which there may be a whiteout: 1 then, else 0; or -errno. */
+static int make_name(struct ovl_inode *dir, const char *name, size_t len, const struct making *m,
+		     struct inode **ret) MAY_YIELD
+{
+	struct inode *there;
+	int r = ovl_in_upper(dir, name, len, &there);
+
+	if (r < 0)
+		return r;
+	if (!there)
+		return make_in(dir->upper, name, len, m, ret);
+	if (!is_whiteout(there)) {
+		r = -EEXIST;
+	} else if (ovl_has_work(dir)) {
+		r = make_shown(dir, name, len, m, there, ret);
+	} else {
+		r = dir->upper->ops->unlink(dir->upper, name, len, there);
+		if (r == 0)
+			r = make_over(dir, name, len, m, ret);
+	}
+	inode_put(there);
+	return r < 0 ? r : 1;
 }
 
 /* Something new is in the upper: its overlay inode. Takes over `made`. */
@@ -183,60 +251,64 @@ static int finish_new(struct ovl_inode *dir, const char *name, size_t len, struc
 		      struct inode **ret) MAY_YIELD
 {
 	struct ovl_found found = { inode_get(made), NULL, NULL };
-	int r = ovl_inode_for(dir, name, len, &found, ret);
+
+	return ovl_inode_for(dir, name, len, &found, ret);
+}
+
+static int make_new(struct ovl_inode *dir, const char *name, size_t len, const struct making *m,
+		    struct inode **ret) MAY_YIELD
+{
+	struct inode *made;
+	int covered;
+	int r = ovl_copy_up(dir, OVL_ALL);
 
 	if (r < 0)
-		unmake(dir, name, len, made);
+		return r;
+	covered = name ? make_name(dir, name, len, m, &made)
+		       : make_in(dir->upper, NULL, 0, m, &made);
+	if (covered < 0)
+		return covered;
+	r = finish_new(dir, name, len, made, ret);
+	if (r < 0)
+		unmake(dir, name, len, made, covered);
 	inode_put(made);
 	return r;
 }
 
-int ovl_create(struct inode *inode, const char *name, size_t len, const struct vfs_attr *attr,
+int ovl_create(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
 	       struct inode **ret)
 {
-	struct ovl_inode *dir = ovl_of(inode);
-	struct inode *made;
-	int had = 0;
-	int r = ovl_copy_up(dir, OVL_ALL);
+	const struct making m = { .attr = attr };
 
-	if (r == 0 && name)
-		had = take_whiteout(dir, name, len);
-	if (r < 0 || had < 0)
-		return r < 0 ? r : had;
-	r = dir->upper->ops->create(dir->upper, name, len, attr, &made);
-	if (r == 0 && had && S_ISDIR(attr->mode)) {
-		/* What it was a whiteout of may be a directory: it must not show through. */
-		r = set_opaque(made);
-		if (r < 0) {
-			unmake(dir, name, len, made);
-			inode_put(made);
-		}
-	}
-	if (r == 0)
-		r = finish_new(dir, name, len, made, ret);
-	if (r < 0)
-		put_whiteout_back(dir, name, len, had);
-	return r;
+	return make_new(ovl_of(dir), name, len, &m, ret);
 }
 
-int ovl_symlink(struct inode *inode, const char *name, size_t len, const struct vfs_attr *attr,
+int ovl_symlink(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
 		const char *target, struct inode **ret)
 {
-	struct ovl_inode *dir = ovl_of(inode);
-	struct inode *made;
-	int had = 0;
-	int r = ovl_copy_up(dir, OVL_ALL);
+	const struct making m = { .attr = attr, .target = target };
 
-	if (r == 0)
-		had = take_whiteout(dir, name, len);
-	if (r < 0 || had < 0)
-		return r < 0 ? r : had;
-	r = dir->upper->ops->symlink(dir->upper, name, len, attr, target, &made);
-	if (r == 0)
-		r = finish_new(dir, name, len, made, ret);
+	return make_new(ovl_of(dir), name, len, &m, ret);
+}
+
+/* Locked: `text` is the heap's, taken over if it becomes the name. */
+static int link_locked(struct ovl_inode *dir, const char *name, size_t len, struct ovl_inode *o,
+		       char **text) MAY_YIELD
+{
+	const struct making m = { .existing = o->upper };
+	struct inode *made;
+	int r = o->gone ? -ENOENT : make_name(dir, name, len, &m, &made);
+
 	if (r < 0)
-		put_whiteout_back(dir, name, len, had);
-	return r;
+		return r;
+	inode_put(made);
+	if (o->origin)
+		o->origin->names++;
+	if (!o->parent) {
+		ovl_set_name(o, dir, *text);
+		*text = NULL;
+	}
+	return 0;
 }
 
 int ovl_link(struct inode *dir_inode, const char *name, size_t len, struct inode *inode)
@@ -245,7 +317,6 @@ int ovl_link(struct inode *dir_inode, const char *name, size_t len, struct inode
 	struct ovl_inode *o = ovl_of(inode);
 	int r = ovl_copy_up(o, OVL_ALL);
 	char *text;
-	int had;
 
 	if (r == 0)
 		r = ovl_copy_up(dir, OVL_ALL);
@@ -255,24 +326,24 @@ int ovl_link(struct inode *dir_inode, const char *name, size_t len, struct inode
 	if (!text)
 		return -ENOMEM;
 	task_lock_take(&o->lock);
-	had = o->gone ? -ENOENT : take_whiteout(dir, name, len);
-	r = had < 0 ? had : dir->upper->ops->link(dir->upper, name, len, o->upper);
-	if (r < 0) {
-		put_whiteout_back(dir, name, len, had);
-	} else {
-		if (o->origin)
-			o->origin->names++;
-		if (!o->parent) {
-			ovl_set_name(o, dir, text);
-			text = NULL;
-		}
-	}
+	r = link_locked(dir, name, len, o, &text);
 	task_lock_drop(&o->lock);
 	free(text);
 	return r;
 }
 
 /* ---- removing names. */
+
+/* Both locked: a whiteout takes the place of what the upper has, at once. */
+static int hide_name(struct ovl_inode *dir, const char *name, size_t len, struct inode *upper)
+	MAY_YIELD
+{
+	char *text = strndup(name, len);
+	int r = text ? ovl_work_hide(dir, text, upper) : -ENOMEM;
+
+	free(text);
+	return r;
+}
 
 /* Both locked: take `name` out of the upper if it is there, and hide the lower one. */
 static int remove_name(struct ovl_inode *dir, const char *name, size_t len, bool covered,
@@ -281,7 +352,10 @@ static int remove_name(struct ovl_inode *dir, const char *name, size_t len, bool
 	struct inode *upper;
 	int r = ovl_in_upper(dir, name, len, &upper);
 
-	if (r == 0 && upper && ovl_is_dir(victim)) {
+	if (r == 0 && upper && covered && ovl_has_work(dir)) {
+		r = hide_name(dir, name, len, upper);
+		covered = false;
+	} else if (r == 0 && upper && ovl_is_dir(victim)) {
 		r = ovl_clear_whiteouts(upper);
 		if (r == 0)
 			r = dir->upper->ops->rmdir(dir->upper, name, len, upper);

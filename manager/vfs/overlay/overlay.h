@@ -57,7 +57,9 @@ struct ovl_origin {
 struct ovl_fs {
 	struct vfs_fs fs;
 	struct inode *lower, *upper; /* roots; lower may be NULL */
-	struct inode *whiteout;	     /* counted: each whiteout is a link to it; NULL: none yet */
+	struct inode *work;	     /* counted; NULL: steps of a change need not look like one */
+	uint64_t work_count;
+	struct inode *whiteout; /* counted: each whiteout is a link to it; NULL: none yet */
 	uint64_t inode_count;
 	struct ovl_inode **inodes; /* by key inode; power of two */
 	size_t bucket_count, hashed;
@@ -162,8 +164,10 @@ int ovl_symlink(struct inode *dir, const char *name, size_t len, const struct vf
 int ovl_link(struct inode *dir, const char *name, size_t len, struct inode *inode) MAY_YIELD;
 int ovl_unlink(struct inode *dir, const char *name, size_t len, struct inode *inode) MAY_YIELD;
 int ovl_rmdir(struct inode *dir, const char *name, size_t len, struct inode *inode) MAY_YIELD;
-/* Put a whiteout into a directory of the upper. */
+/* Put a whiteout into a directory of the upper, or of the work directory. */
 MUST_USE int ovl_whiteout(struct ovl_inode *dir, const char *name, size_t len) MAY_YIELD;
+MUST_USE int ovl_whiteout_in(struct ovl_fs *fs, struct inode *dir, const char *name, size_t len)
+	MAY_YIELD;
 /* An upper directory of which the merged view is empty loses its whiteouts. */
 MUST_USE int ovl_clear_whiteouts(struct inode *upper) MAY_YIELD;
 MUST_USE int ovl_check_empty(struct ovl_inode *dir) MAY_YIELD; /* 0, -ENOTEMPTY */
@@ -174,6 +178,32 @@ void ovl_lost_name(struct ovl_inode *o, const struct ovl_inode *dir, const char 
 void ovl_set_name(struct ovl_inode *o, struct ovl_inode *parent, char *name);
 bool ovl_has_this_name(const struct ovl_inode *o, const struct ovl_inode *dir, const char *name,
 		       size_t len);
+
+/* ---- work.c: one rename instead of several steps, for an upper that outlives us. */
+struct ovl_work {
+	char name[24];
+	size_t len;
+};
+bool ovl_has_work(const struct ovl_inode *o);
+/* A name nobody has, in the work directory. */
+void ovl_work_name(struct ovl_fs *fs, struct ovl_work *ret);
+/* What was made under it becomes `name` of dir, in place of `there` (a whiteout; NULL: nothing). */
+MUST_USE int ovl_work_show(struct ovl_inode *dir, const struct ovl_work *work, const char *name,
+			   struct inode *made, struct inode *there) MAY_YIELD;
+/* A whiteout takes the place of `there`, which is removed: a directory's whiteouts too. */
+MUST_USE int ovl_work_hide(struct ovl_inode *dir, const char *name, struct inode *there) MAY_YIELD;
+/* Remove what has this name; what cannot be is left for the next start. */
+void ovl_work_remove(struct ovl_fs *fs, const struct ovl_work *work, struct inode *victim)
+	MAY_YIELD;
+/* At the start: what a power cut left. */
+MUST_USE int ovl_work_clean(struct inode *work) MAY_YIELD;
+/* The next name at or after *cursor; len 0: none. 0 or -errno. */
+struct ovl_one_name {
+	char text[VFS_NAME_MAX];
+	size_t len;
+};
+MUST_USE int ovl_first_name(struct inode *upper, uint64_t *cursor, struct ovl_one_name *ret)
+	MAY_YIELD;
 
 /* ---- rename.c, readdir.c */
 int ovl_rename(const struct vfs_move *what) MAY_YIELD;

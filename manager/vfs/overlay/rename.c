@@ -95,9 +95,12 @@ static int move_off_lower(const struct move *m, struct inode *there) MAY_YIELD
 {
 	struct inode *dir = m->old_dir->upper;
 	size_t len = strlen(m->old_name);
-	struct inode *at_new = there ? inode_get(there) : NULL;
+	struct inode *at_new;
 	int r = 0;
 
+	if (ovl_has_work(m->old_dir)) /* the upper is one that does all of it in one step */
+		return upper_rename(m, there, RENAME_WHITEOUT);
+	at_new = there ? inode_get(there) : NULL;
 	if (!at_new) {
 		r = ovl_whiteout(m->new_dir, m->new_name, strlen(m->new_name));
 		if (r == 0)
@@ -122,6 +125,16 @@ static int move_off_lower(const struct move *m, struct inode *there) MAY_YIELD
 	return r;
 }
 
+/* What its whiteouts hide must not come back if the rename never happens. */
+static int empty_target(const struct move *m, struct inode *there) MAY_YIELD
+{
+	int r = 0;
+
+	if (ovl_has_work(m->new_dir) && m->target->lower)
+		r = there->ops->setxattr(there, OVL_OPAQUE, "y", 1, 0);
+	return r < 0 ? r : ovl_clear_whiteouts(there);
+}
+
 /* Locked and prepared: change the upper. */
 static int act(const struct move *m) MAY_YIELD
 {
@@ -139,7 +152,7 @@ static int act(const struct move *m) MAY_YIELD
 		r = upper_rename(m, there, RENAME_EXCHANGE);
 	} else if (r == 0) {
 		if (there && S_ISDIR(there->type))
-			r = ovl_clear_whiteouts(there);
+			r = empty_target(m, there);
 		if (r == 0)
 			r = covered ? move_off_lower(m, there) : upper_rename(m, there, 0);
 	}
