@@ -123,6 +123,11 @@ struct inode_ops {
 	int64_t (*seek_data)(struct inode *inode, uint64_t offset, int whence);
 	int (*map)(struct inode *inode, bool for_write, struct vfs_mapping *ret);
 	int (*sync)(struct inode *inode, bool data_only);
+	/*
+	 * What was written so far is on the disk no later than a change of names made after this.
+	 * Cheaper than sync, it need not wait; missing: so it is anyway.
+	 */
+	int (*order)(struct inode *inode);
 	/* First open for writing (open(2) may copy up); may be missing. */
 	int (*open_write)(struct inode *inode);
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);

@@ -39,7 +39,7 @@ void leave_root(void);
 /* Away with it all, and the census: nothing may be left. Done at the end of a test, too. */
 void drop_root(void);
 void use_mem(uint64_t limit_bytes);
-/* An upper in memory and, if VFS_WORK is set or `always`, a work directory beside it (else NULL). */
+/* An upper in memory; if VFS_WORK is set, or `always`, a work directory beside it (else NULL). */
 void make_upper(uint64_t limit_bytes, bool always, struct inode **ret_upper,
 		struct inode **ret_work);
 /* An overlay of a folder of the host, and memory. */

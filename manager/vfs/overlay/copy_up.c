@@ -102,6 +102,14 @@ static int copy_file(struct ovl_inode *o, const struct vfs_attr *attr, uint64_t 
 		return r;
 	}
 	set_times(upper, attr);
+	if (upper->ops->order) {
+		/* After a power cut the copy must not have a name and no content. */
+		r = upper->ops->order(upper);
+		if (r < 0) {
+			inode_put(upper);
+			return r;
+		}
+	}
 	*ret = upper;
 	return 0;
 }

@@ -38,10 +38,6 @@ static int work_rename(struct ovl_inode *dir, const struct ovl_work *work, const
 	return from->ops->rename(&what);
 }
 
-/* A tree in the work directory: away with it. Deep ones were moved there, so each level is emptied. */
-static int remove_tree(struct inode *dir, const char *name, size_t len, struct inode *victim)
-	MAY_YIELD;
-
 static int take_one(void *ctx, const struct vfs_dirent *entry)
 {
 	struct ovl_one_name *one = ctx;
@@ -59,7 +55,19 @@ int ovl_first_name(struct inode *upper, uint64_t *cursor, struct ovl_one_name *r
 	return upper->ops->readdir(upper, cursor, take_one, ret);
 }
 
-static int empty(struct inode *dir) MAY_YIELD
+/* What gets here are directories of which only whiteouts were left: one level, never two. */
+static int remove_tree(struct inode *dir, const char *name, size_t len, struct inode *victim)
+	MAY_YIELD
+{
+	int r;
+
+	if (!S_ISDIR(victim->type))
+		return dir->ops->unlink(dir, name, len, victim);
+	r = ovl_clear_whiteouts(victim);
+	return r < 0 ? r : dir->ops->rmdir(dir, name, len, victim);
+}
+
+int ovl_work_clean(struct inode *dir)
 {
 	struct ovl_one_name one;
 	uint64_t cursor = 0;
@@ -78,22 +86,6 @@ static int empty(struct inode *dir) MAY_YIELD
 		if (r < 0)
 			return r;
 	}
-}
-
-/* What gets here are directories of which only whiteouts were left: one level, never two. */
-static int remove_tree(struct inode *dir, const char *name, size_t len, struct inode *victim)
-{
-	int r;
-
-	if (!S_ISDIR(victim->type))
-		return dir->ops->unlink(dir, name, len, victim);
-	r = ovl_clear_whiteouts(victim);
-	return r < 0 ? r : dir->ops->rmdir(dir, name, len, victim);
-}
-
-int ovl_work_clean(struct inode *work)
-{
-	return empty(work);
 }
 
 void ovl_work_remove(struct ovl_fs *fs, const struct ovl_work *work, struct inode *victim)
