@@ -65,7 +65,7 @@ struct cache_page {
 	uint32_t pins;
 	uint8_t state; /* enum cache_state */
 	uint8_t frequency, queue;
-	bool held;    /* the journal's: neither written back nor evicted */
+	bool held;	 /* the journal's: neither written back nor evicted */
 	uint8_t checked; /* the map's owner's: what it was found to be; 0 when read anew or made */
 	/*
 	 * Of the map's owner (the journal's record of the block). The cache never looks at it:

@@ -40,7 +40,8 @@ struct sweep {
 
 static bool concerns(const struct sweep *s, const struct cache_page *page)
 {
-	return page->index >= s->first && page->index < s->end && page->number <= s->until;
+	return page->index >= s->first && page->index < s->end && page->number <= s->until &&
+	       !page->held; /* that is the journal's business */
 }
 
 static void send_batch(struct sweep *s) MAY_YIELD;
@@ -51,6 +52,8 @@ static void send_batch(struct sweep *s)
 	if (count == 0)
 		return;
 	s->count = 0;
+	if (s->background)
+		cache.wanted = false; /* who still finds no room asks again */
 	cache.stats.writes += count;
 	s->map->ops->write(s->map, s->pages, count);
 	while (s->map->writing_count >= FLIGHT_MAX) {
@@ -201,7 +204,7 @@ int cache_write_pages(struct cache_page **pages, unsigned int count)
 		if (page->state == CACHE_WRITING)
 			continue;
 		if (page->state == CACHE_CLEAN)
-			page->number = ++cache.clock;
+			page->number = ++cache.clock; /* no sync that began before waits for it */
 		page_move(page, CACHE_WRITING);
 		s.pages[s.count++] = page;
 		if (s.count == BATCH)

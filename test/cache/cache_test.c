@@ -152,17 +152,22 @@ void store_init(struct store *s, uint64_t count, uint32_t page_size)
 		memset(store_page(s, i), (int)(i % 251), page_size);
 }
 
+void store_down(struct store *s)
+{
+	cache_map_fini(&s->map);
+	s->down = true;
+}
+
 static void take_down(void *arg) MAY_YIELD;
 static void take_down(void *arg)
 {
-	struct store *s = arg;
-
-	cache_map_fini(&s->map);
+	store_down(arg);
 }
 
 void store_fini(struct store *s)
 {
-	run_task(take_down, s);
+	if (!s->down)
+		run_task(take_down, s);
 	CHECK_INT(s->under_way, 0);
 	free(s->bytes);
 }

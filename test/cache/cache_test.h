@@ -32,6 +32,7 @@ struct store {
 	uint64_t spread_ns;	    /* up to so much longer, by chance */
 	uint64_t random;
 	bool yields; /* its ops yield before they do anything */
+	bool down;
 	int (*fails)(struct store *s, bool write, uint64_t index); /* -errno, or 0; may be NULL */
 	/* what it saw */
 	uint64_t reads, writes, background_writes, write_calls, under_way;
@@ -43,7 +44,8 @@ void begin_seeded_cache(uint64_t limit, uint64_t seed);
 void end_cache(void);
 
 void store_init(struct store *s, uint64_t count, uint32_t page_size);
-void store_fini(struct store *s); /* runs a task that takes the map down */
+void store_down(struct store *s) MAY_YIELD; /* the map is taken down, now */
+void store_fini(struct store *s);	    /* in any case */
 /* Page `index` of the store, as it is there now. */
 uint8_t *store_page(struct store *s, uint64_t index);
 uint64_t store_random(struct store *s, uint64_t below);
