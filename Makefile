@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: ## install what is missing, build build/hascall
 	@tools/setup build
@@ -27,6 +27,12 @@ kernel-test: ## tests of the executors in the kernel, in guests with kernels bui
 	@tools/kernel-fetch image headers source
 	@tools/ci kernel
 
+bench-kernel: ## instructions a call costs with executors in the kernel, in an emulated guest
+	@tools/setup build test
+	@tools/kernel-fetch image headers
+	@tools/ci build
+	@tools/bench kernel
+
 asan: ## tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/setup build test
 	@tools/ci asan
@@ -45,4 +51,4 @@ install: build ## install the command and its man pages; PREFIX and DESTDIR are 
 clean: ## remove all that was built
 	rm -rf build build-*
 
-.PHONY: help build run test bench kernel-test asan tsan ci install clean
+.PHONY: help build run test bench kernel-test bench-kernel asan tsan ci install clean

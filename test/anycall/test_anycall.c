@@ -58,7 +58,7 @@ static void calls_of_the_administrator_are_the_kernels(void)
 	alike(anycall_admin);
 }
 
-/* vhangup and sync act on the machine whatever their arguments are; msgget makes a queue that stays. */
+/* Whatever their arguments are, vhangup and sync act on the machine; msgget makes a queue there. */
 static bool has_side_effects(uint32_t num)
 {
 	return num == SYS_vhangup || num == SYS_sync || num == SYS_msgget;
