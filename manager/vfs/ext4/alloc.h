@@ -3,11 +3,30 @@
 /*
  * alloc.h - blocks and inode numbers: what only the parts with data need. Layer: vfs/ext4.
  *
+ * Blocks   freed by a transaction that is not durable yet stand as free in the bitmap, and
+ *          as busy in memory: after a crash they may be their old owner's again.
+ * Promise  what delayed data was promised nobody else gets; nor what is reserved for root,
+ *          which only the trees of promised data may use up.
  * Owner    blocks given by alloc_run() are the caller's until an extent has them; then the
  *          inode's. inode->blocks is counted here; the caller stores the inode.
  * Thread   scheduler thread only.
  */
 #include "vfs/ext4/ext4.h"
+
+/* What is known of a group without its bitmap. */
+struct alloc_group {
+	uint32_t longest;     /* no free run is longer */
+	uint32_t next;	      /* where the last run ended */
+	uint32_t next_number; /* no free inode before it */
+	uint64_t *busy;	      /* a bitmap of blocks freed but not usable; NULL: none */
+};
+
+struct ext4_alloc {
+	struct alloc_group *groups;
+	struct list freed; /* struct freed, by transaction */
+	uint64_t freeing;  /* blocks in it */
+	uint32_t last_top; /* group of the last directory of the root */
+};
 
 struct alloc_wish {
 	uint64_t goal;	/* 0: near the inode */

@@ -22,7 +22,7 @@ static int check_run(struct ext4_inode *inode, uint32_t logical, const struct ex
 {
 	if (logical >= run->first && logical < extent_end(run) &&
 	    extent_end(run) <= EXTENT_BLOCKS_END &&
-	    (run->kind == EXT4_HOLE || ext4_block_valid(inode->fs, run->physical, run->count)))
+	    (run->kind == EXT4_HOLE || extent_blocks_valid(inode, run->physical, run->count)))
 		return 0;
 	return ext4_damage(inode->fs, "inode %u: extents: no sense around block %u", inode->number,
 			   logical);

@@ -62,6 +62,8 @@ void extent_get(const uint8_t *leaf, uint32_t index, struct extent *ret);
 void extent_put(uint8_t *leaf, uint32_t index, const struct extent *e);
 uint64_t extent_child(const uint8_t *node, uint32_t index);
 void extent_child_put(uint8_t *node, uint32_t index, uint32_t key, uint64_t child);
+/* May the inode have these blocks? */
+bool extent_blocks_valid(const struct ext4_inode *inode, uint64_t block, uint64_t count);
 void extent_checksum_put(const struct ext4_inode *inode, uint8_t *node);
 
 /* The way to the leaf where `logical` is or would be. 0, -EUCLEAN, -EIO, -ENOMEM. */
@@ -87,6 +89,11 @@ MUST_USE int extent_set(const struct extent_change *c, const struct extent *want
 /* Blocks that extent_set() may change, without those of the data. */
 uint32_t extent_credits(const struct ext4_inode *inode);
 unsigned int extent_depth(const struct ext4_inode *inode);
+
+/* ---- extent_unmap.c. One handle's part of ext4_unmap(): *end comes nearer to `first`. */
+uint32_t extent_credits_unmap(const struct ext4_inode *inode);
+MUST_USE int extent_unmap_some(const struct extent_change *c, uint32_t first, uint32_t *end)
+	MAY_YIELD;
 
 /* ---- extent_runs.c: the last runs found in a file. */
 bool extent_runs_find(const struct ext4_inode *inode, uint32_t logical, struct extent *ret);

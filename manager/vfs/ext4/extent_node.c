@@ -103,6 +103,17 @@ void extent_checksum_put(const struct ext4_inode *inode, uint8_t *node)
 	memcpy(node + offset_of(max), &sum, sizeof(sum));
 }
 
+bool extent_blocks_valid(const struct ext4_inode *inode, uint64_t block, uint64_t count)
+{
+	const struct ext4 *fs = inode->fs;
+
+	if (inode->number != EXT4_JOURNAL_NUMBER)
+		return ext4_block_valid(fs, block, count);
+	/* Its blocks are where no other file may have any. */
+	return block >= fs->first_block && block < fs->block_count &&
+	       count <= fs->block_count - block;
+}
+
 /* ---- checks. Each answers NULL, or what is wrong. */
 
 static const char *check_header(const struct ext4_inode *inode, const struct extent_level *level,
@@ -148,7 +159,7 @@ static const char *check_leaf(const struct ext4_inode *inode, const struct exten
 			return "extents out of order";
 		if (level->page && i == 0 && e.first != level->first)
 			return "a leaf that begins elsewhere than its parent says";
-		if (!ext4_block_valid(inode->fs, e.physical, e.count))
+		if (!extent_blocks_valid(inode, e.physical, e.count))
 			return "data where none can be";
 		from = extent_end(&e);
 	}
@@ -166,7 +177,7 @@ static const char *check_index(const struct ext4_inode *inode, const struct exte
 			return "entries out of order";
 		if (level->page && i == 0 && key != level->first)
 			return "an index that begins elsewhere than its parent says";
-		if (!ext4_block_valid(inode->fs, extent_child(level->node, i), 1))
+		if (!extent_blocks_valid(inode, extent_child(level->node, i), 1))
 			return "a node where none can be";
 		from = (uint64_t)key + 1;
 	}
@@ -179,7 +190,7 @@ static int check_node(const struct ext4_inode *inode, const struct extent_level 
 	const char *wrong = check_header(inode, level, depth);
 
 	/* The rest once, after it was read: our own changes keep it true. */
-	if (!wrong && level->page && level->page->checked)
+	if (!wrong && level->page && level->page->checked == EXT4_IS_EXTENTS)
 		return 0;
 	if (!wrong)
 		wrong = check_checksum(inode, level);
@@ -187,7 +198,7 @@ static int check_node(const struct ext4_inode *inode, const struct extent_level 
 		wrong = depth > 0 ? check_index(inode, level) : check_leaf(inode, level);
 	if (!wrong) {
 		if (level->page)
-			level->page->checked = true;
+			level->page->checked = EXT4_IS_EXTENTS;
 		return 0;
 	}
 	return ext4_damage(inode->fs, "inode %u: extents: block %llu: %s", inode->number,

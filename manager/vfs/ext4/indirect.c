@@ -43,7 +43,7 @@ static int place_of(const struct ext4 *fs, uint32_t logical, struct place *ret)
 
 static int check_number(struct ext4_inode *inode, uint32_t number)
 {
-	if (number == 0 || ext4_block_valid(inode->fs, number, 1))
+	if (number == 0 || extent_blocks_valid(inode, number, 1))
 		return 0;
 	return ext4_damage(inode->fs, "inode %u: block %u where none can be", inode->number,
 			   number);
@@ -66,7 +66,7 @@ static int run_at(struct ext4_inode *inode, const uint32_t *numbers, uint32_t at
 	uint32_t length = run_length(numbers, at, count);
 	uint32_t number = numbers[at];
 
-	if (number && !ext4_block_valid(inode->fs, number, length))
+	if (number && !extent_blocks_valid(inode, number, length))
 		return ext4_damage(inode->fs, "inode %u: data where none can be, at %u",
 				   inode->number, number);
 	ret->kind = number ? EXT4_MAPPED : EXT4_HOLE;
