@@ -30,8 +30,8 @@ bool cache_in_background(void)
 
 struct sweep {
 	struct cache_map *map;
-	uint64_t first, end; /* indexes */
-	uint64_t until;	     /* changes up to this number */
+	uint64_t first, end;   /* indexes */
+	uint64_t after, until; /* changes of these numbers; what was collected is behind `after` */
 	bool background;
 	/* a batch on its way to ops->write */
 	unsigned int count;
@@ -63,8 +63,8 @@ static void send_batch(struct sweep *s)
 	}
 }
 
-/* The oldest pages that concern the sweep; a page leaves the list or gets a new number. */
-static size_t collect(const struct sweep *s, uint64_t *indexes, size_t room)
+/* The oldest pages that concern the sweep. Each one once: so the sweep ends. */
+static size_t collect(struct sweep *s, uint64_t *indexes, size_t room)
 {
 	size_t count = 0;
 
@@ -73,8 +73,10 @@ static size_t collect(const struct sweep *s, uint64_t *indexes, size_t room)
 
 		if (page->number > s->until || count == room)
 			break;
-		if (concerns(s, page))
-			indexes[count++] = page->index;
+		if (page->number <= s->after || !concerns(s, page))
+			continue;
+		s->after = page->number;
+		indexes[count++] = page->index;
 	}
 	return count;
 }
