@@ -134,44 +134,6 @@ static void read_options(int argc, char **argv, struct run_options *o)
 	}
 }
 
-/* ---- finding the program */
-
-/* 0, or the errno that says why it cannot be run. */
-static int may_run(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return errno;
-	if (S_ISDIR(st.st_mode))
-		return EISDIR;
-	return access(path, X_OK) < 0 ? errno : 0;
-}
-
-/* As a shell looks for a command: the first that can be executed, by PATH. */
-static int find_by_path(const char *name, char found[PATH_MAX])
-{
-	const char *at = getenv("PATH");
-	int error = ENOENT;
-
-	if (!at)
-		at = "/usr/local/bin:/usr/bin:/bin";
-	for (;;) {
-		size_t size = strcspn(at, ":");
-		int length = snprintf(found, PATH_MAX, "%.*s/%s", size ? (int)size : 1,
-				      size ? at : ".", name);
-		int r = length < PATH_MAX ? may_run(found) : ENAMETOOLONG;
-
-		if (r == 0)
-			return 0;
-		if (r == EACCES)
-			error = r;
-		if (!at[size])
-			return error;
-		at += size + 1;
-	}
-}
-
 static int complain_of(const char *program, int error, const char *why)
 {
 	if (why)
@@ -181,20 +143,6 @@ static int complain_of(const char *program, int error, const char *why)
 	else
 		cmd_complain(NAME, "%s: %s", program, strerror(error));
 	return error == ENOENT || error == ENOTDIR ? CMD_NOT_FOUND : CMD_NOT_EXECUTABLE;
-}
-
-static int find_program(const char *name, char found[PATH_MAX])
-{
-	int error;
-
-	if (strchr(name, '/')) {
-		if (snprintf(found, PATH_MAX, "%s", name) >= PATH_MAX)
-			return complain_of(name, ENAMETOOLONG, NULL);
-		error = may_run(found);
-	} else {
-		error = *name ? find_by_path(name, found) : ENOENT;
-	}
-	return error ? complain_of(name, error, NULL) : 0;
 }
 
 /* ---- running */
@@ -281,7 +229,7 @@ static int start(const struct manager_options *m)
 
 int cmd_run(int argc, char **argv)
 {
-	static char path[PATH_MAX], directory[PATH_MAX];
+	static char directory[PATH_MAX];
 	gid_t groups[GROUPS_MAX];
 	struct run_options o = {
 		.manager = { .root_fd = -1, .spin_ns = MANAGER_SPIN_DEFAULT, .envp = environ },
@@ -292,10 +240,6 @@ int cmd_run(int argc, char **argv)
 	if (o.done || o.status)
 		return o.status;
 	hold_standard_descriptors();
-	status = find_program(argv[optind], path);
-	if (status)
-		return status;
-	o.manager.path = path;
 	o.manager.argv = argv + optind;
 	describe_user(&o.manager, groups, directory);
 	forward_signals();

@@ -101,9 +101,10 @@ static inline void dentry_put_auto(struct dentry **d)
 
 /* ---- what the launcher's first call runs (exec.c asks, front/ sets; borrowed). */
 struct call_first {
-	char *const *argv; /* argv[0] is the program, looked up in PATH by the caller */
+	char *const *argv;
 	char *const *envp;
-	const char *path;
+	const char
+		*path; /* the program; NULL: argv[0], looked up in envp's PATH if it has no slash */
 };
 void call_set_first(const struct call_first *first);
 const struct call_first *call_first(void);

@@ -19,9 +19,6 @@ static_assert(sizeof(struct run_plan) <= STRINGS_OFFSET, "the strings lie behind
 static_assert(STRINGS_OFFSET + EXEC_NAME_SIZE + EXEC_PREFIX_SIZE <= RUN_BOUNCE_SIZE,
 	      "the answer fits in the bounce buffer");
 
-static const char *start_why;
-static int start_error;
-
 static void exec_free_auto(struct exec **e)
 {
 	exec_free(*e);
@@ -282,41 +279,6 @@ static int join_first(const struct call_first *first, const struct exec *e, stru
 	return 0;
 }
 
-/* Load the program for its process; remember why, if it cannot be. */
-static int load_first(const struct call_first *first, const struct vfs *view, struct exec *e)
-	MAY_YIELD
-{
-	struct dentry *d;
-	int r;
-
-	if (strlen(first->path) >= REQUEST_STRING_SIZE)
-		return -ENAMETOOLONG;
-	memcpy(e->name, first->path, strlen(first->path) + 1);
-	r = vfs_walk(view, NULL, first->path, VFS_FOLLOW, &d);
-	if (r < 0)
-		return r;
-	if (S_ISDIR(dentry_inode(d)->type))
-		start_why = "is a directory";
-	r = exec_load(e, view, d);
-	if (r < 0 && e->fault)
-		start_why = elf_why(e->fault);
-	else if (r == -ENOENT)
-		start_why = e->prefix_count || e->program.elf.interp[0] == '\0'
-				    ? "is a script whose interpreter is missing"
-				    : "needs a dynamic linker that is missing";
-	return r;
-}
-
-const char *exec_start_why(void)
-{
-	return start_why;
-}
-
-int exec_start_error(void)
-{
-	return start_error;
-}
-
 int64_t call_run_start(struct request *req)
 {
 	const struct call_first *first = call_first();
@@ -326,12 +288,10 @@ int64_t call_run_start(struct request *req)
 
 	if (!first || req->process->has_execed)
 		return -EPERM;
-	start_why = NULL;
 	r = exec_new(&e);
 	if (r == 0)
-		r = load_first(first, &req->process->view, e);
+		r = exec_load_first(e, &req->process->view, first);
 	if (r == 0)
 		r = join_first(first, e, &text);
-	start_error = -r;
 	return r < 0 ? r : commit(req, e, &text);
 }

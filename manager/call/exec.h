@@ -5,6 +5,7 @@
  *
  *	exec_script.c   the line "#!interpreter argument"
  *	exec_load.c     opens and checks the program and its interpreter; changes nothing
+ *	exec_first.c    the first program: found by PATH, as seen inside
  *	exec.c          the calls: load, end the other threads, replace, answer the plan
  *
  * Order    every check comes before the first change, so that a failed execve leaves
@@ -66,8 +67,11 @@ void exec_free(struct exec *e);		  /* NULL is fine */
  */
 MUST_USE int exec_load(struct exec *e, const struct vfs *view, struct dentry *d) MAY_YIELD;
 
-/* ---- exec.c */
-/* Why RUN_START failed: how a sentence about the program goes on; NULL: its errno says it all. */
+/* ---- exec_first.c */
+/* The program that the manager was started for, found by PATH if it has to be. As exec_load(). */
+MUST_USE int exec_load_first(struct exec *e, const struct vfs *view, const struct call_first *first)
+	MAY_YIELD;
+/* Why that failed: how a sentence about the program goes on; NULL: its errno says it all. */
 const char *exec_start_why(void);
 int exec_start_error(void); /* its errno; 0: it did not fail */
 

@@ -25,7 +25,7 @@
 
 struct manager_options {
 	int root_fd;	  /* the host directory that becomes "/", or -1: the host's own */
-	const char *path; /* program, as call_first() tells exec */
+	const char *path; /* program; NULL: argv[0], looked up in PATH inside */
 	char *const *argv, *const *envp;
 	const char *cwd;   /* inside; NULL or not there: "/" */
 	uint32_t uid, gid; /* of the first process */

@@ -545,8 +545,8 @@ static int identity(void)
 	CHECK_INT(call(SYS_setgroups, 3, IN), -EPERM);
 	CHECK_INT(call(SYS_chroot, TEXT("/tmp")), -EPERM);
 	CHECK_INT(open_file("/etc/new", O_RDWR | O_CREAT), -EACCES);
-	CHECK_INT(call(SYS_setpriority, PRIO_PROCESS, 0, 3), 0);
-	CHECK_INT(getpriority(PRIO_PROCESS, 0), 3);
+	CHECK_INT(call(SYS_setpriority, PRIO_PROCESS, 0, 19), 0);
+	CHECK_INT(getpriority(PRIO_PROCESS, 0), 19);
 	CHECK_INT(call(SYS_setpriority, PRIO_PROCESS, 0, (uint64_t)-5), -EACCES);
 	CHECK_INT(call(SYS_setpriority, PRIO_PROCESS, 4194999, 3), -ESRCH);
 	CHECK_INT(call(SYS_pidfd_open, (uint64_t)getpid(), 0), 3);
