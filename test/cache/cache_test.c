@@ -6,7 +6,7 @@
 
 struct io {
 	struct event event;
-	struct store *store;
+	struct backing *backing;
 	struct cache_page *page;
 	bool write;
 	uint8_t was[]; /* a write: the data when it began */
@@ -43,13 +43,13 @@ void end_cache(void)
 	sched_fini();
 }
 
-uint8_t *store_page(struct store *s, uint64_t index)
+uint8_t *backing_page(struct backing *s, uint64_t index)
 {
 	CHECK(index < s->count);
 	return s->bytes + index * s->map.page_size;
 }
 
-uint64_t store_random(struct store *s, uint64_t below)
+uint64_t backing_random(struct backing *s, uint64_t below)
 {
 	s->random ^= s->random << 13;
 	s->random ^= s->random >> 7;
@@ -60,7 +60,7 @@ uint64_t store_random(struct store *s, uint64_t below)
 static void io_done(struct event *e)
 {
 	struct io *io = CONTAINER_OF(e, struct io, event);
-	struct store *s = io->store;
+	struct backing *s = io->backing;
 	struct cache_page *page = io->page;
 	int error = s->fails ? s->fails(s, io->write, page->index) : 0;
 
@@ -69,9 +69,9 @@ static void io_done(struct event *e)
 		/* Nobody changed the data under the device. */
 		CHECK(memcmp(io->was, page->data, s->map.page_size) == 0);
 		if (!error)
-			memcpy(store_page(s, page->index), page->data, s->map.page_size);
+			memcpy(backing_page(s, page->index), page->data, s->map.page_size);
 	} else if (!error) {
-		memcpy(page->data, store_page(s, page->index), s->map.page_size);
+		memcpy(page->data, backing_page(s, page->index), s->map.page_size);
 	}
 	event_fini(e);
 	s->under_way--;
@@ -82,13 +82,13 @@ static void io_done(struct event *e)
 	free(io);
 }
 
-static void io_begin(struct store *s, struct cache_page *page, bool write)
+static void io_begin(struct backing *s, struct cache_page *page, bool write)
 {
 	struct io *io = malloc(sizeof(*io) + (write ? s->map.page_size : 0));
 	uint64_t takes_ns = write ? s->write_ns : s->read_ns;
 
 	CHECK(io != NULL);
-	*io = (struct io){ .store = s, .page = page, .write = write };
+	*io = (struct io){ .backing = s, .page = page, .write = write };
 	if (write) {
 		memcpy(io->was, page->data, s->map.page_size);
 		if (s->writes < LOG_MAX)
@@ -100,16 +100,16 @@ static void io_begin(struct store *s, struct cache_page *page, bool write)
 	}
 	s->under_way++;
 	if (s->spread_ns > 0)
-		takes_ns += store_random(s, s->spread_ns);
+		takes_ns += backing_random(s, s->spread_ns);
 	CHECK_INT(event_init(&io->event, io_done), 0);
 	event_at(&io->event, clock_now_ns() + takes_ns);
 }
 
-static void store_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
+static void backing_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
 	MAY_YIELD;
-static void store_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
+static void backing_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
 {
-	struct store *s = map->owner;
+	struct backing *s = map->owner;
 
 	if (s->yields)
 		task_yield();
@@ -120,11 +120,11 @@ static void store_read(struct cache_map *map, struct cache_page **pages, unsigne
 	}
 }
 
-static void store_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
+static void backing_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
 	MAY_YIELD;
-static void store_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
+static void backing_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
 {
-	struct store *s = map->owner;
+	struct backing *s = map->owner;
 
 	CHECK(count > 0 && count <= CACHE_BATCH);
 	s->write_calls++;
@@ -137,22 +137,22 @@ static void store_write(struct cache_map *map, struct cache_page **pages, unsign
 	}
 }
 
-static const struct cache_map_ops store_ops = { .read = store_read, .write = store_write };
+static const struct cache_map_ops backing_ops = { .read = backing_read, .write = backing_write };
 
-void store_init(struct store *s, uint64_t count, uint32_t page_size)
+void backing_init(struct backing *s, uint64_t count, uint32_t page_size)
 {
-	*s = (struct store){ .count = count,
-			     .read_ns = MILLISECOND_NS,
-			     .write_ns = MILLISECOND_NS,
-			     .random = 88172645463325252u };
+	*s = (struct backing){ .count = count,
+			       .read_ns = MILLISECOND_NS,
+			       .write_ns = MILLISECOND_NS,
+			       .random = 88172645463325252u };
 	s->bytes = malloc(count * page_size);
 	CHECK(s->bytes != NULL);
-	cache_map_init(&s->map, &store_ops, s, page_size);
+	cache_map_init(&s->map, &backing_ops, s, page_size);
 	for (uint64_t i = 0; i < count; i++)
-		memset(store_page(s, i), (int)(i % 251), page_size);
+		memset(backing_page(s, i), (int)(i % 251), page_size);
 }
 
-void store_down(struct store *s)
+void backing_down(struct backing *s)
 {
 	cache_map_fini(&s->map);
 	s->down = true;
@@ -161,10 +161,10 @@ void store_down(struct store *s)
 static void take_down(void *arg) MAY_YIELD;
 static void take_down(void *arg)
 {
-	store_down(arg);
+	backing_down(arg);
 }
 
-void store_fini(struct store *s)
+void backing_fini(struct backing *s)
 {
 	if (!s->down)
 		run_task(take_down, s);
@@ -172,13 +172,13 @@ void store_fini(struct store *s)
 	free(s->bytes);
 }
 
-int all_reads_fail(struct store *s, bool write, uint64_t index)
+int all_reads_fail(struct backing *s, bool write, uint64_t index)
 {
 	(void)s, (void)index;
 	return write ? 0 : -EIO;
 }
 
-int all_writes_fail(struct store *s, bool write, uint64_t index)
+int all_writes_fail(struct backing *s, bool write, uint64_t index)
 {
 	(void)s, (void)index;
 	return write ? -EIO : 0;
@@ -208,7 +208,7 @@ void sleep_ns(uint64_t ns)
 	CHECK_INT(task_sleep_until(clock_now_ns() + ns), 0);
 }
 
-void fill(struct store *s, uint64_t index, uint8_t byte)
+void fill(struct backing *s, uint64_t index, uint8_t byte)
 {
 	struct cache_page *page;
 
@@ -219,7 +219,7 @@ void fill(struct store *s, uint64_t index, uint8_t byte)
 	cache_put(page);
 }
 
-uint8_t peek(struct store *s, uint64_t index)
+uint8_t peek(struct backing *s, uint64_t index)
 {
 	struct cache_page *page;
 	uint8_t byte;

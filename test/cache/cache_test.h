@@ -1,13 +1,13 @@
 #ifndef TEST_CACHE_CACHE_TEST_H
 #define TEST_CACHE_CACHE_TEST_H
 /*
- * cache_test.h - a cache on a store: a map whose ops read and write an array, after a while,
+ * cache_test.h - a cache on a backing: a map whose ops read and write an array, after a while,
  * by the virtual clock, and can be made to fail. Layer: test.
  *
  *	begin_cache(PAGES(64));
- *	store_init(&s, 100, 4096);
+ *	backing_init(&s, 100, 4096);
  *	spawn(...); run();		until no task is left
- *	store_fini(&s);
+ *	backing_fini(&s);
  *	end_cache();			the census: nothing pinned, held or kept
  */
 #include "cache/cache.h"
@@ -23,7 +23,7 @@
 #define SECOND_NS UINT64_C(1000000000)
 #define LOG_MAX 4096u
 
-struct store {
+struct backing {
 	struct cache_map map;
 	uint8_t *bytes;
 	uint64_t count; /* pages */
@@ -33,7 +33,7 @@ struct store {
 	uint64_t random;
 	bool yields; /* its ops yield before they do anything */
 	bool down;
-	int (*fails)(struct store *s, bool write, uint64_t index); /* -errno, or 0; may be NULL */
+	int (*fails)(struct backing *s, bool write, uint64_t index); /* -errno, or 0; may be NULL */
 	/* what it saw */
 	uint64_t reads, writes, background_writes, write_calls, under_way;
 	uint64_t written[LOG_MAX]; /* indexes, as the writes began; the first LOG_MAX */
@@ -43,15 +43,15 @@ void begin_cache(uint64_t limit);
 void begin_seeded_cache(uint64_t limit, uint64_t seed);
 void end_cache(void);
 
-void store_init(struct store *s, uint64_t count, uint32_t page_size);
-void store_down(struct store *s) MAY_YIELD; /* the map is taken down, now */
-void store_fini(struct store *s);	    /* in any case */
-/* Page `index` of the store, as it is there now. */
-uint8_t *store_page(struct store *s, uint64_t index);
-uint64_t store_random(struct store *s, uint64_t below);
+void backing_init(struct backing *s, uint64_t count, uint32_t page_size);
+void backing_down(struct backing *s) MAY_YIELD; /* the map is taken down, now */
+void backing_fini(struct backing *s);		/* in any case */
+/* Page `index` of the backing, as it is there now. */
+uint8_t *backing_page(struct backing *s, uint64_t index);
+uint64_t backing_random(struct backing *s, uint64_t below);
 /* For fails: every read (write) of every page. */
-int all_reads_fail(struct store *s, bool write, uint64_t index);
-int all_writes_fail(struct store *s, bool write, uint64_t index);
+int all_reads_fail(struct backing *s, bool write, uint64_t index);
+int all_writes_fail(struct backing *s, bool write, uint64_t index);
 
 struct task *spawn(const char *name, task_fn *fn, void *arg);
 void run(void); /* until no task is left */
@@ -59,9 +59,9 @@ void run_task(task_fn *fn, void *arg);
 void sleep_ns(uint64_t ns) MAY_YIELD;
 
 /* Get, fill with `byte`, dirty, put. */
-void fill(struct store *s, uint64_t index, uint8_t byte) MAY_YIELD;
+void fill(struct backing *s, uint64_t index, uint8_t byte) MAY_YIELD;
 /* Get and put; its first byte. */
-uint8_t peek(struct store *s, uint64_t index) MAY_YIELD;
+uint8_t peek(struct backing *s, uint64_t index) MAY_YIELD;
 struct cache_stats stats(void);
 
 #endif /* TEST_CACHE_CACHE_TEST_H */

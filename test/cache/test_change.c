@@ -7,14 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
-static struct store s;
+static struct backing s;
 
 static void with_cache(uint64_t limit, task_fn *fn)
 {
 	begin_cache(limit);
-	store_init(&s, 1000, 4096);
+	backing_init(&s, 1000, 4096);
 	run_task(fn, NULL);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -60,10 +60,10 @@ static void modify_during_write(void *arg)
 	CHECK_INT(clock_now_ns(), began_ns + MILLISECOND_NS);
 	memset(page->data, 12, 4096);
 	cache_dirty(page);
-	CHECK_INT(store_page(&s, 1)[0], 11);
+	CHECK_INT(backing_page(&s, 1)[0], 11);
 	cache_put(page);
 	sync_all(NULL);
-	CHECK_INT(store_page(&s, 1)[0], 12);
+	CHECK_INT(backing_page(&s, 1)[0], 12);
 	CHECK_INT(s.writes, 2);
 }
 
@@ -101,7 +101,7 @@ static void hold_and_release(void *arg)
 	CHECK_INT(stats().held, 0);
 	sync_all(NULL);
 	CHECK_INT(s.writes, 1);
-	CHECK_INT(store_page(&s, 1)[0], 99);
+	CHECK_INT(backing_page(&s, 1)[0], 99);
 }
 
 static void a_held_page_is_neither_written_nor_evicted(void)
@@ -179,7 +179,7 @@ static void drop_some(void *arg)
 	cache_put(pinned);
 	sync_all(NULL);
 	CHECK_INT(s.writes, 4); /* 0, 1, 8, 9 */
-	CHECK_INT(store_page(&s, 4)[0], 4);
+	CHECK_INT(backing_page(&s, 4)[0], 4);
 	cache_drop(&s.map, 0, UINT64_MAX);
 	CHECK_INT(stats().pages, 0);
 	CHECK_INT(peek(&s, 4), 4);
@@ -221,7 +221,7 @@ static void drop_under_way(void *arg)
 	task_yield();
 	for (uint64_t i = 5; i < 20; i++)
 		CHECK(cache_find(&s.map, i) == NULL);
-	CHECK_INT(store_page(&s, 16)[0], 16);
+	CHECK_INT(backing_page(&s, 16)[0], 16);
 	sync_all(NULL);
 	CHECK_INT(s.writes, 5);
 }
@@ -289,7 +289,7 @@ static void take_down(void *arg)
 	cache_read_ahead(&s.map, 20, 5);
 	task_yield();
 	CHECK_INT(s.under_way, 5);
-	store_down(&s);
+	backing_down(&s);
 	CHECK_INT(s.under_way, 0);
 	CHECK_INT(s.writes, 0);
 	CHECK_INT(stats().pages, 0);
@@ -310,7 +310,7 @@ static void take_down_while_writing(void *arg)
 		fill(&s, i, 200);
 	while (s.background_writes == 0)
 		sleep_ns(MILLISECOND_NS / 10);
-	store_down(&s);
+	backing_down(&s);
 	CHECK_INT(s.under_way, 0);
 	CHECK_INT(task_count(), 1); /* the write-back task has gone too */
 }

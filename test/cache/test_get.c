@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static struct store s;
+static struct backing s;
 
 struct getter {
 	uint64_t index;
@@ -36,7 +36,7 @@ static void a_page_is_read_once_and_then_found(void)
 	struct getter g = { .index = 7 };
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	run_task(get, &g);
 	CHECK_INT(g.result, 0);
 	CHECK_INT(g.byte, 7);
@@ -49,7 +49,7 @@ static void a_page_is_read_once_and_then_found(void)
 	CHECK_INT(stats().hits, 1);
 	CHECK_INT(stats().joins, 0);
 	CHECK_INT(stats().pinned, 0);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -59,7 +59,7 @@ static void many_tasks_share_one_read(void)
 
 	for (unsigned int count = 2; count <= ARRAY_COUNT(g); count *= 2) {
 		begin_cache(PAGES(64));
-		store_init(&s, 100, 4096);
+		backing_init(&s, 100, 4096);
 		for (unsigned int i = 0; i < count; i++) {
 			g[i] = (struct getter){ .index = 3, .result = 1 };
 			spawn("get", get, &g[i]);
@@ -71,7 +71,7 @@ static void many_tasks_share_one_read(void)
 		}
 		CHECK_INT(s.reads, 1);
 		CHECK_INT(stats().joins, count - 1);
-		store_fini(&s);
+		backing_fini(&s);
 		end_cache();
 	}
 }
@@ -81,7 +81,7 @@ static void a_failed_read_is_the_same_error_for_all_and_is_tried_anew(void)
 	struct getter g[64];
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	s.fails = all_reads_fail;
 	for (unsigned int i = 0; i < ARRAY_COUNT(g); i++) {
 		g[i] = (struct getter){ .index = 3, .result = 1 };
@@ -97,7 +97,7 @@ static void a_failed_read_is_the_same_error_for_all_and_is_tried_anew(void)
 	CHECK_INT(g[0].result, 0);
 	CHECK_INT(g[0].byte, 3);
 	CHECK_INT(s.reads, 2);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -118,7 +118,7 @@ static void a_new_read_does_not_wait_for_those_who_saw_the_old_one_fail(void)
 	struct getter a = { .index = 3 }, b[3];
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	s.fails = all_reads_fail;
 	spawn("a", get_twice, &a);
 	for (unsigned int i = 0; i < ARRAY_COUNT(b); i++) {
@@ -131,7 +131,7 @@ static void a_new_read_does_not_wait_for_those_who_saw_the_old_one_fail(void)
 	for (unsigned int i = 0; i < ARRAY_COUNT(b); i++)
 		CHECK_INT(b[i].result, -EIO);
 	CHECK_INT(s.reads, 2);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -156,12 +156,12 @@ static void a_new_page_is_zeros_and_reads_nothing(void)
 	struct getter g = { .index = 9 };
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	run_task(get_new, &g);
 	CHECK_INT(g.byte, 0);
 	CHECK_INT(g.at_ns, 0);
 	CHECK_INT(s.reads, 0);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -170,14 +170,14 @@ static void a_new_page_that_is_there_stays_as_it_is(void)
 	struct getter a = { .index = 9 }, b = { .index = 9 };
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	spawn("a", get, &a);
 	spawn("b", get_new, &b); /* a's read is under way: b waits for it */
 	run();
 	CHECK_INT(b.byte, 9);
 	CHECK_INT(b.at_ns, MILLISECOND_NS);
 	CHECK_INT(s.reads, 1);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -186,7 +186,7 @@ static void a_new_page_is_zeros_where_a_read_fails(void)
 	struct getter a = { .index = 9 }, b = { .index = 9 };
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	s.fails = all_reads_fail;
 	spawn("a", get, &a);
 	spawn("b", get_new, &b);
@@ -194,7 +194,7 @@ static void a_new_page_is_zeros_where_a_read_fails(void)
 	CHECK_INT(a.result, -EIO);
 	CHECK_INT(b.byte, 0);
 	CHECK_INT(stats().pages, 1);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -224,16 +224,16 @@ static void look(void *arg)
 static void find_gives_what_is_readable_now_and_never_waits(void)
 {
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	run_task(look, NULL);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
 static void read_all(void *arg) MAY_YIELD;
 static void read_all(void *arg)
 {
-	struct store *of = arg;
+	struct backing *of = arg;
 
 	for (uint64_t i = 0; i < of->count; i++)
 		CHECK_INT(peek(of, i), i % 251);
@@ -244,45 +244,45 @@ static void read_all(void *arg)
 	CHECK_INT(cache_sync(&of->map, 0, UINT64_MAX), 0);
 	for (uint64_t i = 0; i < of->count; i++)
 		for (uint32_t k = 0; k < of->map.page_size; k++)
-			CHECK_INT(store_page(of, i)[k], (uint8_t)(i + of->map.page_size / 1024));
+			CHECK_INT(backing_page(of, i)[k], (uint8_t)(i + of->map.page_size / 1024));
 }
 
 static void pages_of_three_sizes_live_together(void)
 {
-	static struct store stores[3];
+	static struct backing stores[3];
 	uint32_t sizes[] = { 1024, 2048, 4096 };
 
 	/* Less room than they want together: sizes follow each other in the same memory. */
 	begin_cache(PAGES(64));
 	for (unsigned int i = 0; i < ARRAY_COUNT(stores); i++)
-		store_init(&stores[i], 200, sizes[i]);
+		backing_init(&stores[i], 200, sizes[i]);
 	for (unsigned int i = 0; i < ARRAY_COUNT(stores); i++)
 		spawn("read", read_all, &stores[i]);
 	run();
 	CHECK(stats().bytes <= PAGES(64 + 32));
 	CHECK(stats().evictions > 0);
 	for (unsigned int i = 0; i < ARRAY_COUNT(stores); i++)
-		store_fini(&stores[i]);
+		backing_fini(&stores[i]);
 	end_cache();
 }
 
 static void one_index_in_two_maps_is_two_pages(void)
 {
-	static struct store other;
+	static struct backing other;
 	struct getter g = { .index = 3 };
 
 	begin_cache(PAGES(64));
-	store_init(&s, 100, 4096);
-	store_init(&other, 100, 4096);
-	memset(store_page(&s, 3), 77, 4096);
+	backing_init(&s, 100, 4096);
+	backing_init(&other, 100, 4096);
+	memset(backing_page(&s, 3), 77, 4096);
 	run_task(get, &g);
 	CHECK_INT(g.byte, 77);
 	spawn("other", read_all, &other);
 	run();
 	run_task(get, &g);
 	CHECK_INT(g.byte, 77);
-	store_fini(&other);
-	store_fini(&s);
+	backing_fini(&other);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -308,10 +308,10 @@ static void read_ahead_reads_what_is_not_there_and_does_not_wait(void)
 {
 	for (unsigned int yields = 0; yields < 2; yields++) {
 		begin_cache(PAGES(640));
-		store_init(&s, 100, 4096);
+		backing_init(&s, 100, 4096);
 		s.yields = yields;
 		run_task(read_ahead_of_ten, NULL);
-		store_fini(&s);
+		backing_fini(&s);
 		end_cache();
 	}
 }
@@ -321,7 +321,7 @@ static void a_failed_read_ahead_leaves_nothing(void)
 	struct getter g = { .index = 3 };
 
 	begin_cache(PAGES(640));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	s.fails = all_reads_fail;
 	cache_read_ahead(&s.map, 0, 10);
 	run();
@@ -330,29 +330,29 @@ static void a_failed_read_ahead_leaves_nothing(void)
 	run_task(get, &g);
 	CHECK_INT(g.result, 0);
 	CHECK_INT(s.reads, 11);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
 static void read_ahead_takes_no_more_than_its_share(void)
 {
 	begin_cache(PAGES(64));
-	store_init(&s, 1000, 4096);
+	backing_init(&s, 1000, 4096);
 	cache_read_ahead(&s.map, 0, 1000);
 	run();
 	CHECK(s.reads >= 8);
 	CHECK(s.reads <= 9);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
 static void a_map_that_is_read_ahead_can_be_taken_down(void)
 {
 	begin_cache(PAGES(640));
-	store_init(&s, 100, 4096);
+	backing_init(&s, 100, 4096);
 	s.yields = true;
 	cache_read_ahead(&s.map, 0, 10);
-	store_fini(&s); /* waits for what is under way */
+	backing_fini(&s); /* waits for what is under way */
 	end_cache();
 }
 

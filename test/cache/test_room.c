@@ -12,15 +12,15 @@
 #define COUNT 30000u
 #define RESERVE (LIMIT / 8)
 
-static struct store s;
+static struct backing s;
 
 static void with_store(task_fn *fn)
 {
 	begin_cache(PAGES(LIMIT));
-	store_init(&s, COUNT, 4096);
+	backing_init(&s, COUNT, 4096);
 	run_task(fn, NULL);
 	CHECK(stats().bytes <= PAGES(LIMIT + RESERVE));
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -61,7 +61,7 @@ static void scan(void *arg)
 	(void)arg;
 	s.read_ns = 1;
 	for (unsigned int i = 0; i < 5000; i++)
-		both(store_random(&s, LIMIT / 2));
+		both(backing_random(&s, LIMIT / 2));
 	for (uint64_t i = 0; i < 10 * LIMIT; i++)
 		both(LIMIT + i);
 	reads = s.reads;
@@ -86,7 +86,7 @@ static void in_pieces(void *arg)
 	(void)arg;
 	s.read_ns = 1;
 	for (unsigned int i = 0; i < 5000; i++)
-		peek(&s, store_random(&s, LIMIT / 2));
+		peek(&s, backing_random(&s, LIMIT / 2));
 	for (uint64_t i = 0; i < 10 * LIMIT; i++) {
 		if (i % 32 == 0)
 			cache_read_ahead(&s.map, LIMIT + i, 32);
@@ -238,7 +238,7 @@ static void all_dirty(void *arg)
 	}
 	CHECK_INT(cache_sync(&s.map, 0, UINT64_MAX), 0);
 	for (uint64_t i = 0; i < 5 * LIMIT; i++)
-		CHECK_INT(store_page(&s, i)[4095], 77);
+		CHECK_INT(backing_page(&s, i)[4095], 77);
 }
 
 static void with_all_dirty_a_get_waits_for_write_back(void)
@@ -279,13 +279,13 @@ static void with_all_held_the_reserve_keeps_a_get_going(void)
 static void a_cache_has_a_size_of_its_own_choice_and_a_smallest(void)
 {
 	begin_cache(1);
-	store_init(&s, COUNT, 4096);
+	backing_init(&s, COUNT, 4096);
 	for (unsigned int i = 0; i < 300; i++)
 		run_task(get_one, NULL);
 	cache_read_ahead(&s.map, 0, 5);
 	run();
 	CHECK_INT(stats().pages, 6);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 	begin_cache(0);
 	end_cache();
@@ -304,9 +304,9 @@ static void fill_up(void *arg)
 static void the_smallest_cache_keeps_its_limit(void)
 {
 	begin_cache(1);
-	store_init(&s, COUNT, 4096);
+	backing_init(&s, COUNT, 4096);
 	run_task(fill_up, NULL);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 

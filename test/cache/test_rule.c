@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static struct store s;
+static struct backing s;
 
 /* Read a counter in a block, add one, put it back. Correct on any cache that has the rule. */
 static void count_one(void *arg) MAY_YIELD;
@@ -35,7 +35,7 @@ static void count_at_once(void *arg)
 	while (task_count() > 1)
 		sleep_ns(MILLISECOND_NS);
 	CHECK_INT(cache_sync(&s.map, 0, UINT64_MAX), 0);
-	store_down(&s);
+	backing_down(&s);
 }
 
 /* What the disk says after so many tasks counted at once. */
@@ -44,11 +44,11 @@ static uint32_t counted(unsigned int tasks)
 	uint32_t counter;
 
 	begin_cache(PAGES(640));
-	store_init(&s, 100, 4096);
-	memset(store_page(&s, 3), 0, 4096);
+	backing_init(&s, 100, 4096);
+	memset(backing_page(&s, 3), 0, 4096);
 	run_task(count_at_once, &tasks);
-	memcpy(&counter, store_page(&s, 3), sizeof(counter));
-	store_fini(&s);
+	memcpy(&counter, backing_page(&s, 3), sizeof(counter));
+	backing_fini(&s);
 	end_cache();
 	return counter;
 }

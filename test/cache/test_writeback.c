@@ -7,14 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
-static struct store s;
+static struct backing s;
 
 static void with_cache(uint64_t limit, task_fn *fn)
 {
 	begin_cache(limit);
-	store_init(&s, 5000, 4096);
+	backing_init(&s, 5000, 4096);
 	run_task(fn, NULL);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -62,7 +62,7 @@ static void scattered(void *arg)
 		last = s.written[i];
 	}
 	for (uint64_t i = 0; i < 1000; i++)
-		CHECK_INT(store_page(&s, i * 2741 % 4999)[4095], (uint8_t)i);
+		CHECK_INT(backing_page(&s, i * 2741 % 4999)[4095], (uint8_t)i);
 	CHECK_INT(stats().dirty, 0);
 	CHECK_INT(sync_all(), 0);
 	CHECK_INT(s.writes, 1000);
@@ -82,8 +82,8 @@ static void ranges(void *arg)
 	CHECK_INT(cache_sync(&s.map, 5, 8), 0);
 	CHECK_INT(s.writes, 3);
 	CHECK_INT(stats().dirty, 17);
-	CHECK_INT(store_page(&s, 7)[0], 200);
-	CHECK_INT(store_page(&s, 8)[0], 8);
+	CHECK_INT(backing_page(&s, 7)[0], 200);
+	CHECK_INT(backing_page(&s, 8)[0], 8);
 	CHECK_INT(cache_sync(&s.map, 5, 5), 0);
 	CHECK_INT(s.writes, 3);
 }
@@ -151,7 +151,7 @@ static void dirtied_since(void *arg)
 		sleep_ns(MILLISECOND_NS);
 	CHECK_INT(s.writes, 10);
 	for (uint64_t i = 0; i < 10; i++)
-		CHECK_INT(store_page(&s, i)[0], 200);
+		CHECK_INT(backing_page(&s, i)[0], 200);
 	CHECK(stats().dirty > 0);
 }
 
@@ -208,7 +208,7 @@ static void errors_of_two(void *arg)
 	CHECK_INT(sync_all(), -EIO); /* tried again, failed again */
 	s.fails = NULL;
 	CHECK_INT(sync_all(), 0);
-	CHECK_INT(store_page(&s, 3)[0], 200);
+	CHECK_INT(backing_page(&s, 3)[0], 200);
 	CHECK_INT(stats().dirty, 0);
 }
 
@@ -233,7 +233,7 @@ static void background_errors(void *arg)
 	tried = s.writes;
 	CHECK_INT(sync_all(), -EIO); /* is written now, but there was an error */
 	CHECK_INT(s.writes, tried + 1);
-	CHECK_INT(store_page(&s, 3)[0], 200);
+	CHECK_INT(backing_page(&s, 3)[0], 200);
 	CHECK_INT(sync_all(), 0); /* told once */
 	fill(&s, 3, 201);
 	CHECK_INT(sync_all(), 0);
@@ -260,7 +260,7 @@ static void five_seconds(void *arg)
 	CHECK_INT(task_count(), 1);
 	sleep_ns(10 * MILLISECOND_NS);
 	CHECK_INT(s.background_writes, 2);
-	CHECK_INT(store_page(&s, 1)[0], 201);
+	CHECK_INT(backing_page(&s, 1)[0], 201);
 	CHECK_INT(task_count(), 1); /* the task has gone */
 	fill(&s, 1, 202);
 	sleep_ns(2 * CACHE_AGE_NS);
@@ -319,15 +319,15 @@ static void writers_wait_while_too_much_is_dirty_and_go_on(void)
 	static uint64_t from[] = { 0, 1000, 2000, 3000 };
 
 	begin_cache(PAGES(1000));
-	store_init(&s, 5000, 4096);
+	backing_init(&s, 5000, 4096);
 	s.write_ns = 10 * MILLISECOND_NS;
 	for (unsigned int i = 0; i < ARRAY_COUNT(from); i++)
 		spawn("write", write_many, &from[i]);
 	run();
 	for (uint64_t i = 0; i < 4000; i++)
-		CHECK_INT(store_page(&s, i)[0], i % 100);
+		CHECK_INT(backing_page(&s, i)[0], i % 100);
 	CHECK_INT(s.writes, 4000);
-	store_fini(&s);
+	backing_fini(&s);
 	end_cache();
 }
 
@@ -381,7 +381,7 @@ static void pages_of_the_journal(void *arg)
 	CHECK_INT(stats().held, ARRAY_COUNT(pages));
 	CHECK_INT(stats().dirty, 0);
 	for (uint64_t i = 0; i < ARRAY_COUNT(pages); i++)
-		CHECK_INT(store_page(&s, i * 2)[7], 200);
+		CHECK_INT(backing_page(&s, i * 2)[7], 200);
 	cache_dirty(pages[5]);
 	s.fails = all_writes_fail;
 	CHECK_INT(cache_write_pages(&pages[4], 3), -EIO);
@@ -442,10 +442,10 @@ static void a_sync_does_not_wait_for_a_checkpoint(void)
 static void several_maps(void *arg) MAY_YIELD;
 static void several_maps(void *arg)
 {
-	static struct store other;
+	static struct backing other;
 
 	(void)arg;
-	store_init(&other, 100, 1024);
+	backing_init(&other, 100, 1024);
 	fill(&s, 1, 200);
 	sleep_ns(SECOND_NS);
 	fill(&other, 1, 201);
@@ -457,8 +457,8 @@ static void several_maps(void *arg)
 	CHECK_INT(other.writes, 1);
 	sleep_ns(2 * SECOND_NS);
 	CHECK_INT(other.writes, 2);
-	store_down(&other);
-	store_fini(&other);
+	backing_down(&other);
+	backing_fini(&other);
 }
 
 static void each_map_is_written_by_its_own_age(void)
