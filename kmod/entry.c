@@ -84,7 +84,7 @@ fault:
 }
 
 /* Claim the entry with this index, as claim_open(). */
-static int claim(struct hascall_executor *x, u32 index, u32 held)
+static __always_inline int claim(struct hascall_executor *x, u32 index, u32 held)
 {
 	struct async_syscall_info __user *e = x->area->array + index;
 	u32 word;
@@ -218,7 +218,7 @@ static int mark_again(struct hascall_executor *x, u32 index)
 }
 
 /* The hint is used up when the claim fails: somebody was faster, or there was no call. */
-static int take_by_hint(struct hascall_executor *x)
+static noinline int take_by_hint(struct hascall_executor *x)
 {
 	long index = find_by_hint(x, true);
 	int r;
@@ -230,6 +230,19 @@ static int take_by_hint(struct hascall_executor *x)
 	if (r == -ESHUTDOWN)
 		return mark_again(x, (u32)index);
 	return r == -EAGAIN ? -EALREADY : r;
+}
+
+static noinline int take_by_search(struct hascall_executor *x)
+{
+	return visit_all(x, true);
+}
+
+/* Where many calls wait, the next entry in turn has one: that need not cost a search. */
+static __always_inline int take_by_visit(struct hascall_executor *x)
+{
+	int r = claim(x, x->cursor, 0);
+
+	return r == -EAGAIN ? take_by_search(x) : r;
 }
 
 int entry_peek(struct hascall_executor *x)
@@ -249,7 +262,7 @@ int entry_peek(struct hascall_executor *x)
 
 int entry_take(struct hascall_executor *x)
 {
-	int r = x->area->posted ? take_by_hint(x) : visit_all(x, true);
+	int r = x->area->posted ? take_by_hint(x) : take_by_visit(x);
 
 	if (r == 0) {
 		x->cursor = x->call.index + 1 < x->area->count ? x->call.index + 1 : 0;

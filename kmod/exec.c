@@ -24,6 +24,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/string.h>
+#include <linux/thread_info.h>
 #include <linux/uaccess.h>
 
 #include <asm/futex.h>
@@ -35,6 +36,9 @@
  * does not.
  */
 #define ROUNDS_PER_QS 64
+
+/* What an executor looks for in its thread's flags, all at once. */
+#define NOTICES (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NEED_RESCHED)
 
 /* Outcomes of a look at the entries, beside errors. */
 enum look { LOOK_FOUND_NOTHING, LOOK_EXECUTED };
@@ -198,27 +202,28 @@ static int call_execute(struct hascall_executor *x, enum async_syscall_left how,
 	return 0;
 }
 
-/* What a call of a chain gives instead of being begun, as the process says: 0: it is begun. */
-static int call_is_cut(struct hascall_executor *x, s64 *ret_result)
+/*
+ * What comes before a call of a chain: *ret_result is what it gives instead of being begun, as the
+ * process says or since it cannot be; 0: it is begun.
+ */
+static noinline int chain_prepare(struct hascall_executor *x, s64 *ret_result)
 {
 	s32 cut = 0;
 
-	if (x->area->cut && (x->call.link || x->call.place > 0) &&
-	    get_user(cut, x->area->cut + x->call.index))
+	if (x->area->cut && get_user(cut, x->area->cut + x->call.index))
 		return -EFAULT;
-	*ret_result = cut < 0 ? cut : 0;
+	*ret_result = cut < 0 ? cut : call_prepare(&x->call);
 	return 0;
 }
 
 /* Execute x->call, complete it, claim the next one of its chain. 0; -EAGAIN: there is none. */
 static __always_inline int call_run(struct hascall_executor *x, enum async_syscall_left how)
 {
-	struct hascall_call *c = &x->call;
-	s64 result;
-	int r = call_is_cut(x, &result);
+	s64 result = 0;
+	int r = 0;
 
-	if (r == 0 && result == 0)
-		result = call_prepare(c);
+	if (x->call.link || x->call.place > 0)
+		r = chain_prepare(x, &result);
 	if (r == 0 && result == 0)
 		r = call_execute(x, how, &result);
 	return r ?: entry_complete(x, result);
@@ -338,8 +343,11 @@ static int serve(struct hascall_executor *x)
 	int r = chain_resume(x);
 
 	while (r >= 0) {
-		if (signal_pending(current))
-			return -ERESTARTSYS;
+		if (read_thread_flags() & NOTICES || ++rounds % ROUNDS_PER_QS == 0) {
+			if (signal_pending(current))
+				return -ERESTARTSYS;
+			cond_resched_tasks_rcu_qs();
+		}
 		if (!x->has_place) {
 			r = place_wait(x);
 			if (r)
@@ -352,8 +360,6 @@ static int serve(struct hascall_executor *x)
 			x->look_until_ns = 0;
 		else if (r == LOOK_FOUND_NOTHING)
 			r = rest(x);
-		if (need_resched() || ++rounds % ROUNDS_PER_QS == 0)
-			cond_resched_tasks_rcu_qs();
 	}
 	return r;
 }
