@@ -35,6 +35,7 @@ struct task {
 	struct context context;
 	enum task_state state;
 	bool cancelled;
+	bool background;
 	bool woken_early; /* a queue it stands in was woken while it did not wait */
 	/* READY */
 	struct list ready;
@@ -61,7 +62,7 @@ struct sched {
 	struct task *gone;	/* returned; freed by whoever runs next */
 	struct context context; /* of the loop */
 
-	unsigned int task_count;
+	unsigned int task_count, background_count;
 	struct list all;
 	unsigned int event_count;
 	struct list soon; /* events */

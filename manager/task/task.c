@@ -36,6 +36,7 @@ static void task_body(void *arg)
 	assert(!t->timer.place && !t->taking); /* S4 */
 	list_del(&t->all);
 	sched.task_count--;
+	sched.background_count -= t->background;
 	task_move(t, TASK_GONE);
 	sched_give_up_for_good();
 }
@@ -92,6 +93,18 @@ const char *task_name(const struct task *t)
 unsigned int task_count(void)
 {
 	return sched.task_count;
+}
+
+void task_background(void)
+{
+	assert(sched.current);
+	sched.background_count += !sched.current->background;
+	sched.current->background = true;
+}
+
+unsigned int task_foreground_count(void)
+{
+	return sched.task_count - sched.background_count;
 }
 
 void task_yield(void)

@@ -38,6 +38,12 @@ MUST_USE int task_start(struct task **ret, const char *name, task_fn *fn, void *
 struct task *task_self(void); /* NULL outside any task */
 const char *task_name(const struct task *t);
 unsigned int task_count(void); /* tasks that have not returned */
+/*
+ * The calling task works for the house until somebody stops it, as one that writes back what is
+ * dirty: who waits for all work to end does not wait for it (task_foreground_count()).
+ */
+void task_background(void);
+unsigned int task_foreground_count(void);
 
 /* Let every other ready task run once. */
 void task_yield(void) MAY_YIELD;

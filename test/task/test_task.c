@@ -48,6 +48,32 @@ static void a_task_started_by_a_task_runs_when_that_one_yields(void)
 	end_world();
 }
 
+static void work_in_the_background(void *arg) MAY_YIELD;
+static void work_in_the_background(void *arg)
+{
+	task_background();
+	task_background(); /* twice is once */
+	CHECK_INT(waitq_wait(arg, TASK_FOREVER, WAIT_CANCELLABLE), 0);
+}
+
+static void who_works_in_the_background_is_not_waited_for(void)
+{
+	struct waitq stop;
+
+	begin_world();
+	waitq_init(&stop);
+	spawn("house", work_in_the_background, &stop);
+	spawn("a", say_name_twice, NULL);
+	CHECK_INT(task_foreground_count(), 2);
+	CHECK_INT(sched_run_until_idle(), 1);
+	CHECK_INT(task_count(), 1);
+	CHECK_INT(task_foreground_count(), 0);
+	waitq_wake_all(&stop);
+	CHECK_INT(sched_run_until_idle(), 0);
+	CHECK_INT(task_foreground_count(), 0);
+	end_world();
+}
+
 static void outside_any_task_there_is_no_self(void)
 {
 	begin_world();
@@ -505,6 +531,7 @@ static void a_semaphore_counts_and_serves_in_turn(void)
 static const struct test tests[] = {
 	TEST(tasks_run_in_the_order_in_which_they_became_ready),
 	TEST(a_task_started_by_a_task_runs_when_that_one_yields),
+	TEST(who_works_in_the_background_is_not_waited_for),
 	TEST(outside_any_task_there_is_no_self),
 	TEST(a_long_name_is_cut_and_copied),
 	TEST(every_change_of_state_is_an_edge_of_the_table),
