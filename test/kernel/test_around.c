@@ -306,6 +306,26 @@ static void limits_hold_for_posted_calls(void)
 	lent_end(&area, END_ENTRY);
 }
 
+/* An executor that looks for calls for ever uses up the time of its process. */
+static void the_time_of_executors_is_their_process_s(void)
+{
+	int status = 0;
+	pid_t child;
+
+	if (!lent_is_there())
+		SKIP("this kernel executes no calls for others");
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		limit(RLIMIT_CPU, 1);
+		area.setup.spin_ns = UINT32_MAX;
+		lent_open(&area, entry, ENTRIES, 1);
+		pause();
+	}
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(WTERMSIG(status), SIGXCPU);
+}
+
 /* Scheduling. */
 
 /* Give all threads of the area a real-time class. */
@@ -365,6 +385,7 @@ static const struct test tests[] = {
 	TEST(a_frozen_process_can_be_killed),
 	TEST_LONG(memory_that_posted_calls_take_is_charged, 60),
 	TEST(limits_hold_for_posted_calls),
+	TEST_LONG(the_time_of_executors_is_their_process_s, 30),
 	TEST(real_time_executors_replace_each_other),
 	TEST_LONG(real_time_executors_that_spin_stall_nothing, 90),
 };
