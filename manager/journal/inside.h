@@ -165,7 +165,6 @@ enum journal_mistake {
 	JOURNAL_MISTAKE_HOME_EARLY,   /* blocks written home before the commit record */
 	JOURNAL_MISTAKE_NO_FREEZE,    /* a committing block is changed in place */
 	JOURNAL_MISTAKE_NO_REVOKE,
-	JOURNAL_MISTAKE_NO_ESCAPE,
 	JOURNAL_MISTAKE_TAIL_EARLY, /* the tail moves before home writes are durable */
 	JOURNAL_MISTAKE_TAIL_LATE,  /* log space is used again before the tail has moved */
 	JOURNAL_MISTAKES
