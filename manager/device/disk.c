@@ -14,7 +14,7 @@
  *     FLUSH_FIRST  flush_next or flush_now
  *     QUEUED       a queue, by age and by offset      D1 the queue counts it
  *     CARRIED      a list of the driver's             D2 counted in calls, with those it is joined to
- *     FLUSH_LAST   flush_next or flush_now
+ *     FLUSH_LAST   flush_next or flush_now            the driver does not write through
  *
  * A flush serves all requests that stood in flush_next when it began. It does not wait for
  * writes under way: nobody was promised that it covers them.
@@ -384,7 +384,7 @@ static void request_done(struct disk *disk, struct disk_request *r, bool joined,
 	if (error && joined) {
 		r->alone = true;
 		enqueue(disk, r);
-	} else if (!error && r->flags & DISK_FUA) {
+	} else if (!error && r->flags & DISK_FUA && !disk->driver->writes_through) {
 		await_flush(disk, r, STAGE_FLUSH_LAST);
 	} else {
 		r->done(r, error);

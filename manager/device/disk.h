@@ -113,10 +113,12 @@ void disk_close(struct disk *disk);
  * What a driver gives. `submit` carries the joined requests out (`requests`: linked by node,
  * same op, each beginning where the one before ends) and calls disk_done() once, with
  * the same requests, at once or later; the head of the list is gone when it returns.
- * PREFLUSH and FUA are seen to by the queue: a driver sees plain reads, writes, flushes.
+ * PREFLUSH is seen to by the queue, and FUA too unless the driver does it (if one of the
+ * joined requests says it): other drivers may take all for plain reads, writes, flushes.
  */
 struct disk_driver {
 	const char *name;
+	bool writes_through;
 	void (*submit)(struct disk *disk, struct list *requests);
 	void (*close)(struct disk *disk); /* frees the context */
 };

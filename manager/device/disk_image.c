@@ -31,6 +31,7 @@ struct image_call {
 	struct list node; /* in image->free, or in waiting */
 	struct list requests;
 	enum disk_op op;
+	bool through;	       /* a write that is durable when it is done */
 	uint64_t offset, left; /* what is still to be done */
 	unsigned int first, count;
 	struct iovec part[DISK_JOIN_MAX];
@@ -107,7 +108,8 @@ static uint32_t describe(const struct image_call *call, uint64_t arg[6])
 	arg[1] = word(&call->part[call->first]);
 	arg[2] = call->count - call->first;
 	arg[3] = call->offset;
-	return call->op == DISK_READ ? SYS_preadv : SYS_pwritev;
+	arg[5] = call->through ? RWF_DSYNC : 0;
+	return call->op == DISK_READ ? SYS_preadv2 : SYS_pwritev2;
 }
 
 static void finish(struct image_call *call, int error)
@@ -170,6 +172,7 @@ static void fill(struct image_call *call, struct list *requests)
 	struct disk_request *first = LIST_ENTRY(requests->next, struct disk_request, node);
 
 	call->op = first->op;
+	call->through = false;
 	call->offset = first->offset;
 	call->left = 0;
 	call->first = 0;
@@ -180,6 +183,7 @@ static void fill(struct image_call *call, struct list *requests)
 		call->part[call->count++] = (struct iovec){ .iov_base = r->data,
 							    .iov_len = r->size };
 		call->left += r->size;
+		call->through |= (r->flags & DISK_FUA) != 0;
 	}
 	disk_take(&call->requests, requests);
 }
@@ -221,6 +225,7 @@ static void image_close(struct disk *disk)
 
 static const struct disk_driver driver = {
 	.name = "image",
+	.writes_through = true,
 	.submit = image_submit,
 	.close = image_close,
 };

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -206,6 +207,38 @@ static void a_large_joined_write_arrives_whole(void)
 	remove_image();
 }
 
+/* The host forgets what it has of the second half, so that a read comes in two parts. */
+static void a_read_that_is_half_in_the_hosts_cache_is_whole_(void *arg) MAY_YIELD;
+static void a_read_that_is_half_in_the_hosts_cache_is_whole_(void *arg)
+{
+	static char whole[96 * 1024];
+	struct disk *disk;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof(whole); i++)
+		whole[i] = (char)(i / 512);
+	CHECK_INT(disk_open_image(path, false, &disk), 0);
+	CHECK_INT(disk_write(disk, whole, sizeof(whole), 0), 0);
+	CHECK_INT(disk_flush(disk), 0);
+	CHECK_INT(posix_fadvise(fd, 49152, 0, POSIX_FADV_DONTNEED), 0);
+	close(fd);
+	memset(whole, 'x', sizeof(whole));
+	CHECK_INT(disk_read(disk, whole, sizeof(whole), 0), 0);
+	for (size_t i = 0; i < sizeof(whole); i++)
+		CHECK(whole[i] == (char)(i / 512));
+	disk_close(disk);
+}
+
+static void a_read_that_is_half_in_the_hosts_cache_is_whole(void)
+{
+	make_image(96 * KIB);
+	begin_device(NULL);
+	run_task(a_read_that_is_half_in_the_hosts_cache_is_whole_, NULL);
+	end_device();
+	remove_image();
+}
+
 static void a_size_of(uint64_t size, uint64_t wanted) MAY_YIELD;
 static void a_size_of(uint64_t size, uint64_t wanted)
 {
@@ -325,6 +358,36 @@ static void a_discard_gives_room_back(void)
 
 /* ---- many at once. */
 
+static void write_through_is_one_call_(void *arg) MAY_YIELD;
+static void write_through_is_one_call_(void *arg)
+{
+	struct disk_request r = {
+		.op = DISK_WRITE, .flags = DISK_PREFLUSH | DISK_FUA, .data = out, .size = 4096
+	};
+	struct disk_stats stats;
+	struct disk *disk;
+
+	(void)arg;
+	CHECK_INT(disk_open_image(path, false, &disk), 0);
+	memset(out, 'w', 4096);
+	CHECK_INT(send_and_wait(disk, &r), 0);
+	disk_stats_get(disk, &stats);
+	CHECK_INT(stats.calls, 2);
+	CHECK_INT(stats.flushes, 1);
+	CHECK_INT(disk_read(disk, in, 4096, 0), 0);
+	CHECK(!memcmp(in, out, 4096));
+	disk_close(disk);
+}
+
+static void write_through_is_one_call(void)
+{
+	make_image(64 * KIB);
+	begin_device(NULL);
+	run_task(write_through_is_one_call_, NULL);
+	end_device();
+	remove_image();
+}
+
 #define TASKS 24u
 #define OWN_PAGES 64u
 
@@ -423,8 +486,10 @@ static void send_crowd(void *arg)
 			disk_send(images[d], &crowd[d][i]);
 		}
 	}
+	sleep_ms(0); /* the queues hand over what they may */
+	/* The one entry that tasks have is theirs all the time. */
 	while (crowd_answers < IMAGES * CALLS)
-		sleep_ms(1);
+		CHECK_INT(host_call(SYS_getppid, (uint64_t[6]){ 0 }), getppid());
 	for (unsigned int d = 0; d < IMAGES; d++) {
 		CHECK_INT(disk_read(images[d], in, 512, (CALLS - 1) * 8192), 0);
 		CHECK_INT(in[0], 'A' + (int)CALLS - 1);
@@ -445,7 +510,7 @@ static void open_four(void *arg)
 
 static void more_calls_than_entries_wait_their_turn(void)
 {
-	begin_device(NULL);
+	begin_device(&(struct host_options){ .calls_max = 1 });
 	run_task(open_four, NULL);
 	run_task(send_crowd, NULL);
 	end_device();
@@ -705,6 +770,8 @@ static const struct test tests[] = {
 	TEST(image_gives_back_what_was_written),
 	TEST(without_executors_everything_is_done_at_once),
 	TEST(a_large_joined_write_arrives_whole),
+	TEST(a_read_that_is_half_in_the_hosts_cache_is_whole),
+	TEST(write_through_is_one_call),
 	TEST(what_does_not_fill_a_sector_is_left_alone),
 	TEST(a_sparse_image_of_a_tebibyte_works),
 	TEST(a_discard_gives_room_back),

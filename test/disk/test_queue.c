@@ -234,6 +234,35 @@ static void neighbours_are_joined(void)
 	end();
 }
 
+static void neighbours_on_both_sides_of_the_head_are_joined(void)
+{
+	begin();
+	post(DISK_READ, 3 * PAGE, PAGE);
+	run();
+	EXPECT_TRACE("disk test reads 12288 to 16384\n");
+	for (unsigned int i = 0; i < 8; i++)
+		post(DISK_READ, i * PAGE, PAGE);
+	run();
+	EXPECT_TRACE("disk test reads 0 to 32768\n");
+	end();
+}
+
+static void what_overlaps_is_not_joined(void)
+{
+	begin();
+	post(DISK_READ, 512, 512);
+	run();
+	EXPECT_TRACE("disk test reads 512 to 1024\n");
+	post(DISK_READ, 512, 1024);
+	post(DISK_READ, 1024, 512);
+	post(DISK_READ, 1024, 512);
+	run();
+	EXPECT_TRACE("disk test reads 1024 to 1536\n"
+		     "disk test reads 512 to 1536\n"
+		     "disk test reads 1024 to 1536\n");
+	end();
+}
+
 static void only_neighbours_of_one_kind_are_joined(void)
 {
 	begin();
@@ -261,7 +290,7 @@ static void a_joined_call_has_its_limits(void)
 	run();
 	EXPECT_TRACE("disk test reads 0 to 131072\n"
 		     "disk test reads 131072 to 132096\n");
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 4; i++) {
 		static char half[DISK_JOIN_BYTES / 2];
 		struct sent *s = &sent[sent_count++];
 
@@ -275,6 +304,7 @@ static void a_joined_call_has_its_limits(void)
 	run();
 	/* The head stands behind the first of them. */
 	EXPECT_TRACE("disk test reads 524288 to 1572864\n"
+		     "disk test reads 1572864 to 2097152\n"
 		     "disk test reads 0 to 524288\n");
 	end();
 }
@@ -661,6 +691,8 @@ static const struct test tests[] = {
 	TEST(a_read_only_disk_is_not_written),
 	TEST(a_disk_that_cannot_discard_says_so),
 	TEST(neighbours_are_joined),
+	TEST(neighbours_on_both_sides_of_the_head_are_joined),
+	TEST(what_overlaps_is_not_joined),
 	TEST(only_neighbours_of_one_kind_are_joined),
 	TEST(a_joined_call_has_its_limits),
 	TEST(of_joined_requests_only_the_bad_one_fails),
