@@ -18,6 +18,7 @@ int data_of(struct ext4_inode *inode, struct ext4_data **ret)
 			return -ENOMEM;
 		waitq_init(&d->readers_gone);
 		waitq_init(&d->change_done);
+		cache_map_init(&inode->pages, &ext4_page_ops, inode, DATA_PAGE_SIZE);
 		inode->data = d;
 	}
 	*ret = d;

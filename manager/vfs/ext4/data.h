@@ -7,7 +7,9 @@
  *     data_read.c      reads, read-ahead
  *     data_write.c     writes: into pages, against a promise of blocks
  *     data_promise.c   the promises
- *     data_io.c        pages to and from the disk; blocks for what has none
+ *     data_back.c      pages to the disk, blocks for what has none
+ *     data_io.c        one page on its way from or to the disk
+ *     data_range.c     pages of ranges whose blocks go
  *     data_truncate.c, data_fallocate.c, data_sync.c
  *     data_map.c       files that clients map
  *
@@ -41,7 +43,6 @@ struct data_stream {
 
 struct ext4_data {
 	struct block_set delayed, converting;
-	uint64_t promised; /* blocks, those for the tree too: in fs->delayed_blocks */
 	/* ranges */
 	unsigned int readers;
 	bool changing;
@@ -49,7 +50,9 @@ struct ext4_data {
 	/* read-ahead */
 	struct data_stream streams[DATA_STREAMS];
 	unsigned int next_stream;
-	/* data_map.c */
+	/* data_sync.c: writes that no transaction waits for; those of them that were flushed */
+	uint64_t loose_writes, loose_flushed;
+	/* data_map.c: NULL: no client maps it */
 	struct data_map *map;
 };
 
@@ -65,11 +68,37 @@ uint64_t data_size_max(const struct ext4_inode *inode);
 /* Number of blocks that `size` bytes take. */
 uint64_t data_blocks(const struct ext4 *fs, uint64_t size);
 
-/* ---- ext4_page_ops: data_read.c, data_write.c. */
+/* ---- data_write.c. */
+/* 0, or why the file cannot be changed. */
+MUST_USE int data_writable(const struct ext4_inode *inode);
+/* After -ENOSPC, outside any handle: more may be free now. */
+void data_make_room(struct ext4_inode *inode) MAY_YIELD;
+
+/* ---- data_range.c: ranges whose blocks go. inode->lock is held. */
+/* Bytes [from, end) of one page become zeros, where there is data. */
+MUST_USE int data_zero_part(struct ext4_inode *inode, uint64_t from, uint64_t end) MAY_YIELD;
+/* Before the file becomes longer: what its last block has behind the end is zero. */
+MUST_USE int data_zero_tail(struct ext4_inode *inode) MAY_YIELD;
+/* Blocks [first, end) can be unmapped: neither a page nor I/O has to do with them. */
+MUST_USE int data_drop_blocks(struct ext4_inode *inode, uint64_t first, uint64_t end) MAY_YIELD;
+
+/* ---- ext4_page_ops: data_read.c, data_back.c. */
 void data_pages_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
 	MAY_YIELD;
 void data_pages_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
 	MAY_YIELD;
+
+/* ---- data_map.c: files that clients map. Without a map these do nothing. */
+MUST_USE ssize_t data_map_read(struct ext4_inode *inode, void *buf, size_t size, uint64_t offset);
+/* The same bytes went into pages just now. */
+void data_map_written(struct ext4_inode *inode, const void *buf, size_t size, uint64_t offset);
+void data_map_zero(struct ext4_inode *inode, uint64_t offset, uint64_t size);
+/* The file may become so long: make it possible. Or: it has become so short. */
+MUST_USE int data_map_resize(struct ext4_inode *inode, uint64_t size);
+void data_map_cut(struct ext4_inode *inode, uint64_t size);
+/* What clients stored goes into pages. inode->lock is held. */
+MUST_USE int data_map_push(struct ext4_inode *inode) MAY_YIELD;
+void data_map_free(struct ext4_inode *inode);
 
 static inline struct ext4_inode *data_inode(struct cache_map *pages)
 {

@@ -163,6 +163,8 @@ static ssize_t read_inside(struct ext4_inode *inode, char *buf, size_t size, uin
 		return 0;
 	if (size > inode->size - offset)
 		size = inode->size - offset;
+	if (inode->data->map)
+		return data_map_read(inode, buf, size, offset);
 	read_ahead(inode, offset >> DATA_PAGE_SHIFT,
 		   (offset + size + DATA_PAGE_SIZE - 1) >> DATA_PAGE_SHIFT);
 	return read_pages(inode, buf, size, offset);

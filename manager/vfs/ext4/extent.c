@@ -189,7 +189,7 @@ static int create(const struct extent_change *c, uint32_t logical, uint32_t coun
 	ret->kind = e.kind;
 	ret->count = e.count;
 	ret->physical = e.physical;
-	return ext4_inode_store(c->h, inode);
+	return 0;
 }
 
 int extent_create(const struct extent_change *c, uint32_t logical, uint32_t count, bool unwritten,
@@ -213,8 +213,40 @@ int ext4_map_create(struct journal_handle *h, struct ext4_inode *inode, uint32_t
 		    uint32_t count, bool unwritten, struct ext4_run *ret)
 {
 	const struct extent_change c = { .h = h, .inode = inode };
+	int r = extent_create(&c, logical, count, unwritten, ret);
 
-	return extent_create(&c, logical, count, unwritten, ret);
+	return r < 0 ? r : ext4_inode_store(h, inode);
+}
+
+static int unwrite(const struct extent_change *c, uint32_t logical, uint32_t count,
+		   struct ext4_run *ret) MAY_YIELD
+{
+	struct extent e;
+	int r = extent_look(c->inode, logical, &e);
+
+	if (r < 0)
+		return r;
+	clip(&e, logical, count, ret);
+	if (ret->kind != EXT4_MAPPED)
+		return 0;
+	if (ret->count > EXT4_EXTENT_LENGTH_MAX - 1)
+		ret->count = EXT4_EXTENT_LENGTH_MAX - 1;
+	ret->kind = EXT4_UNWRITTEN;
+	e = (struct extent){ logical, ret->count, ret->physical, EXT4_UNWRITTEN };
+	return extent_set(c, &e);
+}
+
+int extent_unwrite(const struct extent_change *c, uint32_t logical, uint32_t count,
+		   struct ext4_run *ret)
+{
+	int r = check_range(c->inode, logical, count);
+
+	if (r < 0)
+		return r;
+	task_lock_take(&c->inode->map_lock);
+	r = unwrite(c, logical, count, ret);
+	task_lock_drop(&c->inode->map_lock);
+	return r;
 }
 
 uint32_t ext4_credits_map(const struct ext4_inode *inode, uint32_t count)

@@ -107,8 +107,11 @@ MUST_USE int indirect_around(struct ext4_inode *inode, uint32_t logical, struct 
 
 /* ---- extent.c. The extent or hole around `logical`; map_lock is held. */
 MUST_USE int extent_look(struct ext4_inode *inode, uint32_t logical, struct extent *ret) MAY_YIELD;
-/* ext4_map_create(), with a promise or without. */
+/* ext4_map_create(), with a promise or without; the caller stores the inode. */
 MUST_USE int extent_create(const struct extent_change *c, uint32_t logical, uint32_t count,
 			   bool unwritten, struct ext4_run *ret) MAY_YIELD;
+/* The first run of the range, if it is written, is so no more: zeros. As extent_create(). */
+MUST_USE int extent_unwrite(const struct extent_change *c, uint32_t logical, uint32_t count,
+			    struct ext4_run *ret) MAY_YIELD;
 
 #endif /* VFS_EXT4_EXTENT_H */

@@ -1,0 +1,32 @@
+#ifndef TEST_EXT4_DATA_IMAGE_H
+#define TEST_EXT4_DATA_IMAGE_H
+/*
+ * data_image.h - an ext4 image in memory, made by mke2fs and judged by e2fsck. Layer: test.
+ *
+ *	image_run("-b 1024", MIB(32), test);	test() runs in a task, `fs` is mounted
+ *	image_again();				in it: unmount, judge, mount
+ *
+ * After the test the image is unmounted and judged. Time is virtual.
+ */
+#include "test/harness.h"
+#include "vfs/ext4/ext4.h"
+
+#define MIB(count) ((uint64_t)(count) << 20)
+
+extern struct ext4 *fs;
+extern struct disk *image_disk;
+extern uint64_t image_seed;
+
+void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void));
+/* Is mke2fs there? Else the test is skipped. */
+void image_again(void) MAY_YIELD;
+/* e2fsck -fn on what is on the disk now: it must be unmounted. */
+void image_judge(void) MAY_YIELD;
+/* A new file in the root; put it with inode_put(). */
+struct ext4_inode *image_file(const char *name) MAY_YIELD;
+/* The file of this name. */
+struct ext4_inode *image_find(const char *name) MAY_YIELD;
+void image_unlink(const char *name) MAY_YIELD;
+uint32_t image_random(uint32_t below);
+
+#endif /* TEST_EXT4_DATA_IMAGE_H */
