@@ -11,12 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct homeward {
-	struct cache_page *pages[CACHE_BATCH];
-	uint64_t numbers[CACHE_BATCH];
-	unsigned int count;
-};
-
 static int by_index(const void *a, const void *b)
 {
 	const struct cache_page *const *left = a, *const *right = b;
@@ -28,7 +22,7 @@ static int by_index(const void *a, const void *b)
  * Blocks of the transaction that must be written. Those that are home leave it; true: some
  * others are held by later transactions.
  */
-static bool collect(struct journal *j, struct journal_transaction *t, struct homeward *h)
+static bool collect(struct journal *j, struct journal_transaction *t, struct journal_homeward *h)
 {
 	bool held = false;
 
@@ -63,8 +57,8 @@ static bool collect(struct journal *j, struct journal_transaction *t, struct hom
  * While pages are going home nobody changes them (settle(), transaction.c): cache_write_pages()
  * may take some of them later than others.
  */
-static int write_collected(struct journal *j, struct journal_transaction *t, struct homeward *h)
-	MAY_YIELD
+static int write_collected(struct journal *j, struct journal_transaction *t,
+			   struct journal_homeward *h) MAY_YIELD
 {
 	int r;
 
@@ -88,18 +82,15 @@ static int write_collected(struct journal *j, struct journal_transaction *t, str
 /* 0: all of it is home (not durable); -EAGAIN: later transactions hold some of it; -errno. */
 static int bring_home(struct journal *j, struct journal_transaction *t) MAY_YIELD
 {
-	struct homeward *h = malloc(sizeof(*h));
+	struct journal_homeward *h = j->homeward;
 	bool held;
 	int r = 0;
 
-	if (!h)
-		return -ENOMEM;
 	do {
 		held = collect(j, t, h);
 		if (h->count > 0)
 			r = write_collected(j, t, h);
 	} while (r == 0 && h->count > 0);
-	free(h);
 	if (r < 0)
 		return r;
 	return held ? -EAGAIN : 0;
@@ -156,6 +147,39 @@ static int retire(struct journal *j, uint32_t wanted) MAY_YIELD
 	if (r < 0 && r != -EAGAIN)
 		return r;
 	return freed > 0 ? move_tail(j, freed) : -EAGAIN;
+}
+
+static bool room_is_short(const struct journal *j)
+{
+	return j->error == 0 && j->free < j->size / 2 && !list_empty(&j->checkpoints);
+}
+
+static void keep_room(struct journal *j) MAY_YIELD;
+static void keep_room(struct journal *j)
+{
+	while (!j->stopping) {
+		int r = -EAGAIN;
+
+		if (room_is_short(j)) {
+			/* In steps: others may want the lock, for much less. */
+			task_lock_take(&j->super_lock);
+			r = j->error < 0 ? -EAGAIN : retire(j, j->free + j->size / 16);
+			task_lock_drop(&j->super_lock);
+		}
+		if (r < 0 && r != -EAGAIN)
+			journal_abort(j, r);
+		if (r < 0 && !j->stopping)
+			journal_wait(&j->room_wanted); /* the next commit frees what was held */
+	}
+}
+
+void journal_room_task(void *arg)
+{
+	struct journal *j = arg;
+
+	keep_room(j);
+	j->room_task = NULL;
+	waitq_wake_all(&j->committed);
 }
 
 int journal_make_room(struct journal *j, uint32_t need)

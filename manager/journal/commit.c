@@ -295,6 +295,7 @@ static void finish(struct journal *j, struct journal_transaction *t) MAY_YIELD
 	if (j->setup.committed)
 		j->setup.committed(j->setup.context, t->id);
 	waitq_wake_all(&j->committed);
+	waitq_wake_all(&j->room_wanted);
 }
 
 /* Nothing was changed in it, and nobody is in it: as if it had never begun. */

@@ -112,6 +112,13 @@ struct journal_batch {
 	uint32_t under_way;   /* writes */
 };
 
+/* Pages of one write to where they belong. */
+struct journal_homeward {
+	struct cache_page *pages[CACHE_BATCH];
+	uint64_t numbers[CACHE_BATCH];
+	unsigned int count;
+};
+
 struct journal {
 	struct journal_setup setup;
 	struct journal_super super; /* as it should be on the disk */
@@ -143,16 +150,18 @@ struct journal {
 	int write_error;
 	uint8_t *record; /* memory for one block */
 	/* commit task */
-	struct task *task;
+	struct task *task, *room_task;
 	bool stopping;
 	struct waitq commit_wanted; /* it waits here */
+	struct waitq room_wanted;   /* the room task waits here */
 	struct waitq drained;	    /* handles and data have ended */
 	struct waitq written;	    /* a batch is done */
 	/* others wait here */
-	struct waitq unlocked;	     /* the running transaction became another */
-	struct waitq committed;	     /* one more is durable; or never will be */
-	struct waitq came_home;	     /* going_home ended */
-	struct task_lock super_lock; /* the tail and the superblock on the disk */
+	struct waitq unlocked;		   /* the running transaction became another */
+	struct waitq committed;		   /* one more is durable; or never will be */
+	struct waitq came_home;		   /* going_home ended */
+	struct task_lock super_lock;	   /* the tail, the superblock on the disk, homeward */
+	struct journal_homeward *homeward; /* memory */
 	struct journal_stats stats;
 };
 
@@ -280,6 +289,8 @@ void journal_commit_task(void *journal) MAY_YIELD;
 void journal_wait_committed(struct journal *j) MAY_YIELD;
 
 /* ---- checkpoint.c */
+/* Keeps half of the log free, so that operations need not wait for room. */
+void journal_room_task(void *journal) MAY_YIELD;
 /* Some room was made, or not: look again. 0, or -EROFS. */
 MUST_USE int journal_make_room(struct journal *j, uint32_t need) MAY_YIELD;
 /* Everything that was committed is home, and durable there; the log is marked empty. */

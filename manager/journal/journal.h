@@ -6,16 +6,15 @@
  * journal.rst (versions 2 of the superblock; 64bit, checksum v2 and v3, revoke).
  *
  *     transaction  what happens                                         leaves when
- *     RUNNING      handles join it                                      a commit is asked
- *     for or due
+ *     RUNNING      handles join it                                      a commit is due, or
+ *                                                                       asked for
  *     LOCKED       no new handle; those inside finish                   the last handle ends
  *     COMMITTING   descriptor, blocks, revokes, flush, commit record    the record is durable
- *     CHECKPOINT   its blocks may go home, any time                     all are home (and
- *     flushed)
+ *     CHECKPOINT   its blocks may go home, any time                     all are home, flushed
  *
- * While one is COMMITTING the next is RUNNING. A block of the former that a handle wants to
- * change
- * is copied first, once (frozen); otherwise nothing is copied.
+ * While one is COMMITTING the next is RUNNING. The blocks of the former are copied into the
+ * log's buffers; one that a handle wants to change before its turn came is kept as it was
+ * (frozen). So nobody waits for the log's writes but who asked for a commit.
  *
  * Order    before a commit record: data writes counted by journal_data_begin/end of
  *          that transaction, then all its log blocks; then flush and record (PREFLUSH | FUA).
@@ -27,8 +26,7 @@
  * Errors   -EROFS once the journal was aborted (I/O error in the log, damage): nothing more
  *          is written to the log, the journal says why once.
  * Hostile  a log is read as any input: numbers checked, loops bounded, a bad block ends the
- * replay
- *          with what came before (a torn commit) or with -EUCLEAN.
+ *          replay with what came before (a torn commit) or with -EUCLEAN and nothing written.
  * Thread   scheduler thread only.
  *
  * No journal: every function takes a handle whose journal is NULL: changes go to the
@@ -65,23 +63,36 @@ struct journal_setup {
 	void *context;
 };
 
-/* Read and check the journal's superblock; journal_needs_replay() tells whether it is empty. */
+/*
+ * Read and check the journal's superblock; journal_needs_replay() tells whether it is empty. 0;
+ * -EUCLEAN: damaged; -EOPNOTSUPP: features (open.c lists them); -EIO, -ENOMEM.
+ */
 MUST_USE int journal_open(const struct journal_setup *setup, struct journal **ret) MAY_YIELD;
 bool journal_needs_replay(const struct journal *j);
 
 struct journal_replayed {
 	uint32_t transactions, blocks, revoked;
 };
-/* Write home what was committed, flush, and mark the journal empty. ret may be NULL. */
+/*
+ * Write home what was committed, flush, and mark the journal empty. ret may be NULL. 0,
+ * -EUCLEAN, -EROFS, -EIO, -ENOMEM. If it is cut short it can be done again.
+ */
 MUST_USE int journal_replay(struct journal *j, struct journal_replayed *ret) MAY_YIELD;
 /*
  * The same, read-only: what a replay would write stands in the cache (held), the disk is
  * not touched. For mounting a disk that may not be written.
  */
 MUST_USE int journal_replay_in_memory(struct journal *j, struct journal_replayed *ret) MAY_YIELD;
-/* Begin to use it: starts the commit task. The journal must be empty. */
+/*
+ * Begin to use it: starts the commit task. The journal must be empty (else -EBUSY). It gets the
+ * features 64bit, checksum v3 and revoke. 0; -EROFS: read_only; -EUCLEAN: too small;
+ * -EOPNOTSUPP: of version 1; -EIO, -ENOMEM.
+ */
 MUST_USE int journal_start(struct journal *j) MAY_YIELD;
-/* Commit, write everything home, mark empty; free it in any case. 0, or what was lost. */
+/*
+ * Commit, write everything home, mark empty; free it in any case. No handle may be open. 0, or
+ * why changes were lost. NULL is fine.
+ */
 int journal_close(struct journal *j) MAY_YIELD;
 
 /* ---- operations. */
@@ -108,18 +119,21 @@ MUST_USE int journal_extend(struct journal_handle *h, uint32_t credits);
 MUST_USE int journal_restart(struct journal_handle *h, uint32_t credits) MAY_YIELD;
 /* The operation is complete. */
 void journal_end(struct journal_handle *h);
-/* Identity of the handle's transaction, for journal_commit(). */
+/* Identity of the handle's transaction, for journal_commit(), if the handle changed anything. */
 uint32_t journal_handle_id(const struct journal_handle *h);
 
 /*
  * Before each change of a pinned page's data, then, with no yield between change and call,
- * journal_dirty().
+ * journal_dirty(). A block that is new in the transaction takes one credit. 0, -EROFS, -ENOMEM;
+ * -ENOSPC: no credit is left.
  */
 MUST_USE int journal_get_write(struct journal_handle *h, struct cache_page *page) MAY_YIELD;
 void journal_dirty(struct journal_handle *h, struct cache_page *page);
 /*
  * The block is freed (metadata): its changes are dropped, the log is told not to replay it, the
- * page (may be NULL) is forgotten.
+ * page (may be NULL; the caller puts it as ever) is forgotten. Takes no credit. 0, -EROFS,
+ * -ENOMEM; -ENOSPC: so many in one transaction, a new step is needed. What is used again as
+ * metadata in the same transaction is not revoked after all.
  */
 MUST_USE int journal_forget(struct journal_handle *h, uint64_t block, struct cache_page *page)
 	MAY_YIELD;
@@ -128,7 +142,10 @@ MUST_USE int journal_forget(struct journal_handle *h, uint64_t block, struct cac
  * to do.
  */
 
-/* Data that must be on the disk before the transaction commits: count it in and out. */
+/*
+ * Data that must be on the disk before the transaction commits: count it in and out. An error
+ * does not stop the commit: it is the file's, and told there.
+ */
 struct journal_transaction *journal_data_begin(struct journal_handle *h);
 void journal_data_end(struct journal_transaction *t,
 		      int error); /* outside tasks too; NULL is fine */

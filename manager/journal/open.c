@@ -124,6 +124,7 @@ static void journal_free(struct journal *j)
 	free(j->kept);
 	free(j->table);
 	free(j->record);
+	free(j->homeward);
 	journal_batches_free(j);
 	free(j);
 }
@@ -142,6 +143,7 @@ int journal_open(const struct journal_setup *setup, struct journal **ret)
 	j->setup = *setup;
 	list_init(&j->checkpoints);
 	waitq_init(&j->commit_wanted);
+	waitq_init(&j->room_wanted);
 	waitq_init(&j->drained);
 	waitq_init(&j->written);
 	waitq_init(&j->unlocked);
@@ -195,7 +197,8 @@ static int start_memory(struct journal *j)
 	j->bucket_count = 1024;
 	j->table = calloc(j->bucket_count, sizeof(struct journal_block *));
 	j->record = aligned_alloc(4096, 4096);
-	if (!j->table || !j->record)
+	j->homeward = malloc(sizeof(*j->homeward));
+	if (!j->table || !j->record || !j->homeward)
 		return -ENOMEM;
 	return journal_batches_make(j);
 }
@@ -249,6 +252,9 @@ int journal_start(struct journal *j)
 	if (r < 0)
 		return r;
 	j->started = true;
+	r = task_start(&j->room_task, "journal room", journal_room_task, j);
+	if (r < 0)
+		j->room_task = NULL; /* then operations make their own */
 	return 0;
 }
 
@@ -327,7 +333,8 @@ static int stop(struct journal *j) MAY_YIELD
 	(void)r; /* j->error says it too */
 	j->stopping = true;
 	waitq_wake_all(&j->commit_wanted);
-	while (j->task)
+	waitq_wake_all(&j->room_wanted);
+	while (j->task || j->room_task)
 		journal_wait(&j->committed);
 	if (j->error == 0) {
 		r = journal_checkpoint_all(j);
