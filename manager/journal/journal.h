@@ -131,7 +131,8 @@ MUST_USE int journal_get_write(struct journal_handle *h, struct cache_page *page
 void journal_dirty(struct journal_handle *h, struct cache_page *page);
 /*
  * The block is freed (metadata): its changes are dropped, the log is told not to replay it, the
- * page (may be NULL; the caller puts it as ever) is forgotten. Takes no credit. 0, -EROFS,
+ * page (may be NULL; the caller puts it as ever) is forgotten. Takes no credit, and gives
+ * back what the block took in this transaction. 0, -EROFS,
  * -ENOMEM; -ENOSPC: so many in one transaction, a new step is needed. What is used again as
  * metadata in the same transaction is not revoked after all.
  */

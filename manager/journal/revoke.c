@@ -52,6 +52,8 @@ int journal_forget(struct journal_handle *h, uint64_t block, struct cache_page *
 		return 0;
 	if (m->transaction) {
 		t->block_count--;
+		t->reserved++;
+		h->credits++;
 		forget_member(t, m);
 	} else {
 		keep_page(j, b, page);
