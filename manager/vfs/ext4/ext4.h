@@ -5,10 +5,11 @@
  * Format: Linux, Documentation/filesystems/ext4; judge: e2fsck.
  *
  * Order of locks (outer first):
- *     rename_lock of the file system (directories that move between directories)
- *     inode->lock: parent before child, else by number  (changes of names, sizes, attributes)
+ *     inode->lock: all that an operation needs at once, by number  (changes of names, sizes,
+ *     attributes)
  *     pages being read or written (cache)
  *     a handle (journal_begin)
+ *     orphan_lock
  *     inode->map_lock: the extent tree
  *     metadata blocks (cache)
  * So: write-back, which has pages, may begin a handle and take map_lock, but no
@@ -45,13 +46,36 @@ struct ext4_group {
 	uint32_t freeing;	/* blocks freed by transactions not yet durable (alloc.c) */
 };
 
+/*
+ * cache_page.checked of blocks: what a block was found to be. Damaged files may share one, so
+ * whoever uses it as something else looks at it again.
+ */
+enum ext4_checked {
+	EXT4_IS_BLOCK_BITMAP = 1,
+	EXT4_IS_INODE_BITMAP,
+	EXT4_IS_NAMES,
+	EXT4_IS_INDEX_ROOT,
+	EXT4_IS_INDEX_NODE,
+	EXT4_IS_EXTENTS,
+	EXT4_IS_ATTRIBUTES,
+};
+
+/* Blocks that hold the file system itself: no file may have them. */
+struct ext4_zone {
+	uint64_t first, end;
+};
+
 struct ext4 {
 	struct vfs_fs fs;
 	struct disk *disk;
-	struct cache_map blocks; /* of the disk, by block number */
-	struct journal *journal; /* NULL: none */
+	struct cache_map blocks;	       /* of the disk, by block number */
+	struct journal *journal;	       /* NULL: none */
+	struct ext4_journal_run *journal_runs; /* where the journal's blocks are */
+	uint32_t journal_run_count;
 	bool read_only;
-	int damage; /* -EUCLEAN once found: no more changes */
+	bool mapped, allocates, written; /* what unmount has to end */
+	int damage;			 /* -EUCLEAN once found: no more changes */
+	char damage_text[160];		 /* the first */
 	/* constant while mounted */
 	uint32_t block_size, block_shift;
 	uint64_t block_count;
@@ -65,7 +89,13 @@ struct ext4 {
 	bool hash_unsigned;
 	uint8_t uuid[16];
 	uint64_t reserved_blocks; /* for root (s_r_blocks_count) */
-	uint32_t overhead_blocks; /* statfs */
+	uint64_t overhead_blocks; /* statfs */
+	uint32_t descriptor_blocks, first_meta_group, backup_groups[2];
+	uint32_t reserved_descriptor_blocks; /* after the descriptors, for resize2fs */
+	uint32_t groups_per_flex_shift;
+	uint16_t want_extra_size;
+	struct ext4_zone *zones; /* ascending, apart from each other */
+	uint32_t zone_count;
 	/* the superblock's own page, pinned */
 	struct cache_page *super_page;
 	/* counters, in memory; written to the superblock at sync and unmount */
@@ -78,8 +108,17 @@ struct ext4 {
 	uint32_t inode_buckets, inodes_in_memory;
 	struct list dirty_inodes; /* times and sizes not yet in their blocks */
 	struct list orphans;	  /* as on the disk: newest first */
-	struct task_lock rename_lock, orphan_lock;
+	struct task_lock orphan_lock;
 	uint32_t next_generation;
+	/* release.c */
+	struct list closing; /* nobody has them: to be written, or deleted, by a task */
+	struct task *closer; /* the task; NULL: none */
+	struct waitq closed; /* woken when it ends, or an inode has left memory */
+	struct task *storer; /* stores marked inodes after a while */
+	/* dirhash.c */
+	struct list indexes; /* of directories' names: the last used at the end */
+	uint64_t index_bytes;
+	struct ext4_maps *maps; /* data_map.c; NULL: no file was mapped yet */
 };
 
 enum ext4_inode_flags_in_memory {
@@ -87,13 +126,21 @@ enum ext4_inode_flags_in_memory {
 	EXT4_I_ORPHAN = 2,	   /* in the orphan list */
 	EXT4_I_DELETED = 4,	   /* nlink 0 and freed */
 	EXT4_I_FLUSH_ON_CLOSE = 8, /* truncated and written anew, or to replace by rename */
+	EXT4_I_LOADING = 16,	   /* being read from the disk */
+	EXT4_I_CLOSING = 32,	   /* nobody has it: in fs->closing, or with the task */
+	EXT4_I_WITH_CLOSER = 128,  /* the task is at it */
+	EXT4_I_LEAVING = 256,	   /* it is too late to have it again: wait until it is gone */
+	EXT4_I_NEW = 64,	   /* its room on the disk has never been written */
 };
 
 struct ext4_inode {
 	struct inode inode; /* first */
 	struct ext4 *fs;
 	struct ext4_inode *hash_next;
-	struct list dirty_node, orphan_node;
+	struct list dirty_node, orphan_node, closing_node;
+	struct waitq loaded; /* LOADING ended */
+	int error;	     /* how */
+	uint32_t revivals;   /* it was had again before the task was done */
 	uint32_t number, generation;
 	unsigned int state; /* enum ext4_inode_flags_in_memory */
 	struct task_lock lock, map_lock;
@@ -113,12 +160,15 @@ struct ext4_inode {
 	uint32_t next_orphan;				  /* number, from the disk's i_dtime */
 	uint32_t last_transaction, last_data_transaction; /* for fsync, fdatasync */
 	/* data */
-	struct cache_map pages; /* regular files, and directories' blocks are in fs->blocks */
-	uint64_t delayed;	/* blocks promised to this file */
-	struct ext4_data *data; /* data.c: mapping for clients, read-ahead */
+	/* Regular files with `data`: data.c makes it with `data`, ext4_data_free() ends it. */
+	struct cache_map pages;
+	uint64_t delayed;		   /* blocks promised to this file */
+	struct ext4_data *data;		   /* data.c: mapping for clients, read-ahead */
 	struct ext4_extent_cache *extents; /* extent.c: the last runs found */
-	struct ext4_dir_index *names;
-	uint64_t alloc_goal; /* block after the last one given */
+	struct ext4_dir_index *names;	   /* directories; NULL: not made yet, or given up */
+	uint32_t changes;		   /* of its names: who yielded looks whether it grew */
+	uint32_t finds;			   /* names looked for without `names` */
+	uint64_t alloc_goal;		   /* block after the last one given */
 };
 
 static inline struct ext4_inode *ext4_i(struct inode *inode)
@@ -257,9 +307,17 @@ int ext4_map_file(struct inode *inode, bool for_write, struct vfs_mapping *ret) 
 int ext4_fsync(struct inode *inode, bool data_only) MAY_YIELD;
 /* Another size; inode->lock is held. Stores the inode. */
 MUST_USE int ext4_truncate(struct ext4_inode *inode, uint64_t size) MAY_YIELD;
+/*
+ * Pages and what data.c keeps are gone, unwritten ones too; the inode is about to leave memory.
+ * Without `data` there is nothing to do.
+ */
 void ext4_data_free(struct ext4_inode *inode) MAY_YIELD;
 /* Write out what waits for blocks (replace by rename, close after truncate). */
 MUST_USE int ext4_flush_delayed(struct ext4_inode *inode) MAY_YIELD;
+/* What clients stored into mapped files goes to the files' pages; before ext4_sync_fs() writes. */
+void ext4_maps_push(struct ext4 *fs) MAY_YIELD;
+/* The same for the last time: nobody maps anything any more. First of all in ext4_unmount(). */
+void ext4_maps_close(struct ext4 *fs) MAY_YIELD;
 
 /*
  * ---- dir.c, dirhash.c, htree.c: names in directories. inode->lock of the directory is

@@ -1,0 +1,175 @@
+/*
+ * release.c - inodes that nobody has any more leave memory; those without a name the disk.
+ *
+ *     in use --ext4_release--> CLOSING --the task--> written, or deleted --> gone
+ *        ^                        |                                 (LEAVING: wait)
+ *        +-------- ext4_iget -----+
+ */
+#include "vfs/ext4/inside.h"
+
+#include "task/sched.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STORE_AFTER_NS UINT64_C(5000000000)
+
+static void leave_memory(struct ext4_inode *inode)
+{
+	struct ext4 *fs = inode->fs;
+
+	if (S_ISDIR(inode->mode))
+		ext4_dir_forget(inode);
+	ext4_extents_forget(inode);
+	ext4_inode_drop(inode);
+	waitq_wake_all(&fs->closed);
+}
+
+static bool deletable(const struct ext4_inode *inode)
+{
+	return inode->nlink == 0 && !(inode->state & EXT4_I_DELETED) &&
+	       ext4_writable(inode->fs) == 0;
+}
+
+/* Nothing to write, nothing to free: it may go at once. */
+static bool is_idle(const struct ext4_inode *inode)
+{
+	return !inode->data && !(inode->state & EXT4_I_DIRTY) && !deletable(inode);
+}
+
+static void lost(const struct ext4_inode *inode, int error)
+{
+	fprintf(stderr, "hascall: ext4: inode %u could not be written: %s\n", inode->number,
+		strerror(-error));
+}
+
+/* What waits in memory goes to the disk. */
+static int write_out(struct ext4_inode *inode) MAY_YIELD
+{
+	struct journal_handle h;
+	int r = 0;
+
+	if (inode->data) {
+		r = ext4_flush_delayed(inode);
+		if (r == 0)
+			r = cache_sync(&inode->pages, 0, UINT64_MAX);
+	}
+	if (r == 0 && inode->state & EXT4_I_DIRTY) {
+		r = ext4_begin(inode->fs, 1, &h);
+		if (r == 0) {
+			r = ext4_inode_store(&h, inode);
+			journal_end(&h);
+		}
+	}
+	return r;
+}
+
+/* One inode, until it is gone or somebody has it again. */
+static void close_one(struct ext4_inode *inode) MAY_YIELD
+{
+	inode->state |= EXT4_I_WITH_CLOSER;
+	while (inode->state & EXT4_I_CLOSING) {
+		uint32_t revivals = inode->revivals;
+		int r = 0;
+
+		if (inode->nlink == 0)
+			inode->state |= EXT4_I_LEAVING;
+		if (deletable(inode)) {
+			r = ext4_delete(inode);
+			if (r < 0)
+				ext4_damage(inode->fs, "inode %u could not be deleted: %s",
+					    inode->number, strerror(-r));
+		} else if (inode->nlink > 0) {
+			r = write_out(inode);
+			if (inode->revivals != revivals)
+				continue;
+			if (r < 0 && r != -EROFS)
+				lost(inode, r);
+			inode->state |= EXT4_I_LEAVING;
+		}
+		ext4_data_free(inode);
+		leave_memory(inode);
+		return;
+	}
+	inode->state &= ~(unsigned int)EXT4_I_WITH_CLOSER;
+}
+
+static void close_all(struct ext4 *fs) MAY_YIELD
+{
+	struct list *node;
+
+	while ((node = list_pop_front(&fs->closing)) != NULL)
+		close_one(LIST_ENTRY(node, struct ext4_inode, closing_node));
+}
+
+static void closer(void *arg) MAY_YIELD
+{
+	struct ext4 *fs = arg;
+
+	close_all(fs);
+	fs->closer = NULL;
+	waitq_wake_all(&fs->closed);
+}
+
+void ext4_release(struct inode *vfs_inode)
+{
+	struct ext4_inode *inode = ext4_i(vfs_inode);
+	struct ext4 *fs = inode->fs;
+
+	if (is_idle(inode) && !(inode->state & EXT4_I_WITH_CLOSER)) {
+		leave_memory(inode);
+		return;
+	}
+	inode->state |= EXT4_I_CLOSING;
+	if (inode->state & EXT4_I_WITH_CLOSER)
+		return; /* it looks again */
+	list_push_back(&fs->closing, &inode->closing_node);
+	/* Without memory for the task: the next release, or a wait, starts it. */
+	if (!fs->closer && task_start(&fs->closer, "ext4-close", closer, fs) < 0)
+		fs->closer = NULL;
+}
+
+void ext4_closing_wait(struct ext4 *fs)
+{
+	while (fs->closer || !list_empty(&fs->closing)) {
+		if (fs->closer)
+			(void)!waitq_wait(&fs->closed, TASK_FOREVER, WAIT_SURE);
+		else
+			close_all(fs);
+	}
+}
+
+void ext4_make_room(struct ext4 *fs)
+{
+	ext4_closing_wait(fs);
+	if (fs->journal)
+		(void)!journal_commit_all(fs->journal);
+}
+
+/* ---- inodes that are marked are stored after a while. */
+
+static void storer(void *arg) MAY_YIELD
+{
+	struct ext4 *fs = arg;
+
+	if (task_sleep_until(clock_now_ns() + STORE_AFTER_NS) == 0)
+		(void)!ext4_inodes_store_marked(fs);
+	fs->storer = NULL;
+	waitq_wake_all(&fs->closed);
+}
+
+void ext4_storer_start(struct ext4 *fs)
+{
+	if (!fs->storer && task_start(&fs->storer, "ext4-store", storer, fs) < 0)
+		fs->storer = NULL;
+}
+
+void ext4_storer_stop(struct ext4 *fs)
+{
+	while (fs->storer) {
+		task_cancel(fs->storer);
+		(void)!waitq_wait(&fs->closed, TASK_FOREVER, WAIT_SURE);
+	}
+}
