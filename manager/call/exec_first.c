@@ -37,7 +37,7 @@ static const char *search_path(char *const *envp)
 	return "/usr/local/bin:/usr/bin:/bin";
 }
 
-/* As a shell looks for a command: the first that can be executed, by PATH. The name is in e->name. */
+/* As a shell looks for a command: the first that can be executed, by PATH. Its name: e->name. */
 static int find_by_path(const struct call_first *first, const struct vfs *view, struct exec *e,
 			struct dentry **ret) MAY_YIELD
 {
