@@ -214,7 +214,7 @@ static void start_numbers(struct journal *j)
 		j->tags_per_block = JOURNAL_BATCH_BLOCKS - 1;
 	j->revokes_per_block = (room - (uint32_t)sizeof(struct journal_revoke_header)) /
 			       j->format.revoke_size;
-	j->transaction_max = j->size / 4;
+	j->transaction_max = j->size / 4 < JOURNAL_BLOCKS_MAX ? j->size / 4 : JOURNAL_BLOCKS_MAX;
 	j->revoke_blocks = j->size / 32;
 	j->head = j->first;
 	j->free = j->size;
