@@ -40,7 +40,8 @@ struct changes {
 struct talk {
 	int tid;
 	uint32_t attached;
-	uint32_t seen; /* by a change, as it likes */
+	uint32_t seen;	     /* by a change: calls as they were posted */
+	uint32_t seen_again; /* as they were changed */
 };
 static struct talk *talk;
 
@@ -235,13 +236,13 @@ static void descriptor_is_changed(struct user_regs_struct *regs)
 		regs->rdi = (uint64_t)to[0];
 		__atomic_fetch_add(&talk->seen, 1, __ATOMIC_RELAXED);
 	} else if (regs->orig_rax == SYS_read && (int)regs->rdi == to[0]) {
-		__atomic_fetch_add(&talk->seen, 0x100, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&talk->seen_again, 1, __ATOMIC_RELAXED);
 	}
 }
 
-static void await_seen(uint32_t seen)
+static void await_one(const uint32_t *count)
 {
-	while (__atomic_load_n(&talk->seen, __ATOMIC_RELAXED) != seen)
+	while (__atomic_load_n(count, __ATOMIC_RELAXED) == 0)
 		usleep(200);
 }
 
@@ -266,13 +267,14 @@ static void posts_a_read_that_is_interrupted(void)
 	char byte = 0;
 
 	lent_post(&area, 1, SYS_read, ARGS((uint64_t)from[0], (uintptr_t)&byte, 1));
-	await_seen(1);
-	usleep(20 * 1000);
+	await_one(&talk->seen);
+	lent_await_asleep(area.thread[0].tid); /* no more with the tracer, but in the call */
 	stop_and_continue();
-	await_seen(0x101);
+	await_one(&talk->seen_again);
 	CHECK_INT(write(to[1], "z", 1), 1);
 	CHECK_INT(lent_take(&area, 1), 1);
 	CHECK_INT(byte, 'z');
+	CHECK_INT(talk->seen, 1);
 }
 
 static void changed_arguments_last_over_an_interruption(void)
