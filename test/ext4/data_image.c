@@ -4,20 +4,20 @@
 #include "task/sched.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK (1u << 20)
 #define NOW_S UINT64_C(1700000000)
 
 struct ext4 *fs;
-struct disk *image_disk;
-uint64_t image_seed;
+struct test_disk *image_disk;
+uint64_t image_seed, image_cache_bytes = UINT64_C(64) << 20;
 
+static struct disk *disk;
 static char path[64];
 static uint64_t image_size;
 
@@ -27,64 +27,31 @@ uint32_t image_random(uint32_t below)
 	return (uint32_t)((image_seed >> 33) % below);
 }
 
-/* ---- between the disk in memory and a file. */
-
-static bool is_zero(const char *bytes, size_t size)
+/* Run e2fsprogs; what it says is shown if it is not content. */
+static void command(const char *text)
 {
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
+	char line[256];
+	char *said = NULL;
+	size_t size = 0;
+	FILE *from, *to = open_memstream(&said, &size);
 
-static void load(void) MAY_YIELD
-{
-	char *buf = malloc(CHUNK);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	CHECK(buf && fd >= 0);
-	for (uint64_t at = 0; at < image_size; at += CHUNK) {
-		size_t part = image_size - at < CHUNK ? image_size - at : CHUNK;
-
-		CHECK_INT(pread(fd, buf, part, (off_t)at), part);
-		if (!is_zero(buf, part))
-			CHECK_INT(disk_write(image_disk, buf, part, at), 0);
-	}
-	close(fd);
-	free(buf);
-}
-
-static void save(void) MAY_YIELD
-{
-	char *buf = malloc(CHUNK);
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	CHECK(buf && fd >= 0);
-	for (uint64_t at = 0; at < image_size; at += CHUNK) {
-		size_t part = image_size - at < CHUNK ? image_size - at : CHUNK;
-
-		CHECK_INT(disk_read(image_disk, buf, part, at), 0);
-		if (!is_zero(buf, part))
-			CHECK_INT(pwrite(fd, buf, part, (off_t)at), part);
-	}
-	CHECK_INT(ftruncate(fd, (off_t)image_size), 0);
-	close(fd);
-	free(buf);
-}
-
-static void command(const char *format, const char *options) PRINTF_LIKE(1, 0);
-static void command(const char *format, const char *options)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), format, options, path);
-	if (system(text) != 0) /* NOLINT */
-		test_fail(__FILE__, __LINE__, "%s", text);
+	from = popen(text, "r"); /* NOLINT */
+	CHECK(from && to);
+	while (fgets(line, sizeof(line), from))
+		fprintf(to, "\n# %s", line);
+	fclose(to);
+	if (pclose(from) != 0)
+		test_fail(__FILE__, __LINE__, "%s:%s", text, said);
+	free(said);
 }
 
 void image_judge(void)
 {
-	save();
-	command("PATH=$PATH:/sbin:/usr/sbin; e2fsck -fn %s %s >/tmp/e2fsck.$$ 2>&1 && rm /tmp/e2fsck.$$ || "
-		"{ sed 's/^/# /' /tmp/e2fsck.$$ >&2; rm /tmp/e2fsck.$$; false; }",
-		"");
+	char text[128];
+
+	test_disk_save(image_disk, path);
+	snprintf(text, sizeof(text), "PATH=$PATH:/sbin:/usr/sbin; e2fsck -fn %s 2>&1", path);
+	command(text);
 }
 
 /* ---- mounting. */
@@ -93,7 +60,7 @@ static void mount(void) MAY_YIELD
 {
 	const struct ext4_mount_options options = { .now_s = NOW_S };
 	struct ext4_report report;
-	int r = ext4_mount(image_disk, &options, &fs, &report);
+	int r = ext4_mount(disk, &options, &fs, &report);
 
 	if (r < 0 || report.text[0])
 		test_fail(__FILE__, __LINE__, "mount: %d: %s", r, report.text);
@@ -156,31 +123,42 @@ static void body(void *arg) MAY_YIELD
 	void (*fn)(void);
 
 	memcpy(&fn, arg, sizeof(fn));
-	CHECK_INT(disk_open_memory(image_size, &image_disk), 0);
-	load();
+	disk = test_disk_open(&(struct test_disk_options){ .size = image_size,
+							   .completion = TEST_DISK_MODEL,
+							   .model = &test_disk_ssd },
+			      &image_disk);
+	test_disk_load(image_disk, path);
 	mount();
 	fn();
 	unmount();
 	image_judge();
-	disk_close(image_disk);
+	disk_close(disk);
+	test_disk_free(image_disk);
 }
 
 void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void))
 {
+	char text[256];
 	int fd;
 
-	snprintf(path, sizeof(path), "/tmp/ext4-test.XXXXXX");
-	fd = mkstemp(path);
+	/* A file that is gone with us; who is told the name opens it anew. */
+	fd = memfd_create("image", MFD_CLOEXEC);
 	CHECK(fd >= 0);
 	CHECK_INT(ftruncate(fd, (off_t)size), 0);
-	close(fd);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
 	image_size = size;
-	command("PATH=$PATH:/sbin:/usr/sbin; mke2fs -q -F -t ext4 %s %s", mke2fs_options);
-	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true }, NULL), 0);
-	CHECK_INT(cache_init(UINT64_C(64) << 20), 0);
+	snprintf(text, sizeof(text), "PATH=$PATH:/sbin:/usr/sbin; mke2fs -q -F -t ext4 %s %s 2>&1",
+		 mke2fs_options, path);
+	command(text);
+	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true,
+						      .seeded = image_seed != 0,
+						      .seed = image_seed },
+			     NULL),
+		  0);
+	CHECK_INT(cache_init(image_cache_bytes), 0);
 	CHECK_INT(task_start(NULL, "test", body, &fn), 0);
 	CHECK_INT(sched_run_until_idle(), 0);
 	cache_fini();
 	sched_fini();
-	unlink(path);
+	close(fd);
 }

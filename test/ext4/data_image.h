@@ -6,19 +6,22 @@
  *	image_run("-b 1024", MIB(32), test);	test() runs in a task, `fs` is mounted
  *	image_again();				in it: unmount, judge, mount
  *
- * After the test the image is unmounted and judged. Time is virtual.
+ * After the test the image is unmounted and judged. Time is virtual, and the disk takes some.
  */
+#include "task/sched.h"
+#include "test/disk/test_disk.h"
 #include "test/harness.h"
 #include "vfs/ext4/ext4.h"
 
 #define MIB(count) ((uint64_t)(count) << 20)
 
 extern struct ext4 *fs;
-extern struct disk *image_disk;
-extern uint64_t image_seed;
+extern struct test_disk *image_disk;
+extern uint64_t image_seed; /* of image_random(); and, before image_run(), of the order of tasks */
+
+extern uint64_t image_cache_bytes; /* the cache's limit */
 
 void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void));
-/* Is mke2fs there? Else the test is skipped. */
 void image_again(void) MAY_YIELD;
 /* e2fsck -fn on what is on the disk now: it must be unmounted. */
 void image_judge(void) MAY_YIELD;

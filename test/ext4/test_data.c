@@ -173,8 +173,224 @@ static void any_mix_of_operations_gives_the_models_bytes(void)
 	image_run("-b 4096 -O ^metadata_csum,^64bit,^flex_bg", MIB(48), mixed);
 }
 
+/* ---- fallocate, then 4 KiB at a time, at random. */
+
+#define WRITES 12000u
+#define AREA_PAGES 12288u
+#define PAGE 4096u
+
+static uint16_t versions[AREA_PAGES];
+
+static void fill(uint8_t *page, uint32_t index, uint16_t version)
+{
+	memset(page, 0, PAGE);
+	for (uint32_t i = 0; version && i < PAGE; i += 4)
+		memcpy(page + i, &(uint32_t){ index * 65536 + version + i }, 4);
+}
+
+static void area_is_right(void) MAY_YIELD
+{
+	static uint8_t wanted[PAGE], page[PAGE];
+
+	for (uint32_t i = 0; i < AREA_PAGES; i++) {
+		fill(wanted, i, versions[i]);
+		CHECK_INT(ext4_read(&file->inode, page, PAGE, (uint64_t)i * PAGE), PAGE);
+		if (memcmp(page, wanted, PAGE) != 0)
+			test_fail(__FILE__, __LINE__, "page %u is wrong", i);
+	}
+}
+
+static void random_writes(void) MAY_YIELD
+{
+	uint64_t seed = image_seed;
+	static uint8_t page[PAGE];
+
+	memset(versions, 0, sizeof(versions));
+	file = image_file("file");
+	image_seed = seed;
+	CHECK_INT(ext4_fallocate(&file->inode, 0, 0, AREA_PAGES * (uint64_t)PAGE), 0);
+	for (uint32_t i = 0; i < WRITES; i++) {
+		uint32_t index = image_random(AREA_PAGES);
+
+		fill(page, index, ++versions[index]);
+		CHECK_INT(ext4_write(&file->inode, page, PAGE, (uint64_t)index * PAGE), PAGE);
+		if (image_random(3000) == 0)
+			CHECK_INT(ext4_fsync(&file->inode, true), 0);
+	}
+	inode_put(&file->inode);
+	image_again();
+	file = image_find("file");
+	CHECK_INT(ext4_extents_check(file), 0);
+	area_is_right();
+	inode_put(&file->inode);
+	image_unlink("file");
+}
+
+/* DATA_SEEDS in the environment: more of them, from 1 on. */
+static void random_writes_into_allocated_blocks_are_all_there(void)
+{
+	const char *more = getenv("DATA_SEEDS");
+	unsigned int seeds = more ? (unsigned int)strtoul(more, NULL, 10) : 2;
+
+	for (unsigned int seed = 1; seed <= seeds; seed++) {
+		image_seed = seed;
+		image_run("-b 4096", MIB(80), random_writes);
+		image_seed = seed;
+		image_run("-b 1024", MIB(80), random_writes);
+	}
+}
+
+/* ---- holes. */
+
+static void check_seek(uint64_t offset, int whence, int64_t wanted) MAY_YIELD
+{
+	CHECK_INT(ext4_seek_data(&file->inode, offset, whence), wanted);
+}
+
+static void holes(void) MAY_YIELD
+{
+	begin(5);
+	write_at(20480, 4096);
+	write_at(40960, 10);
+	truncate_to(100000);
+	for (int i = 0; i < 2; i++) { /* before the pages are on the disk, and after */
+		check_seek(0, SEEK_DATA, 20480);
+		check_seek(0, SEEK_HOLE, 0);
+		check_seek(20481, SEEK_DATA, 20481);
+		check_seek(20481, SEEK_HOLE, 24576);
+		check_seek(24576, SEEK_DATA, 40960);
+		check_seek(40960, SEEK_HOLE, 40960 + fs->block_size);
+		check_seek(50000, SEEK_DATA, -ENXIO);
+		check_seek(99999, SEEK_HOLE, 99999);
+		check_seek(100000, SEEK_HOLE, -ENXIO);
+		CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	}
+	/* Allocated and not written is a hole; written there, data. */
+	fallocate_at(0, 0, 20480);
+	check_seek(0, SEEK_DATA, 20480);
+	write_at(8192, 1);
+	check_seek(0, SEEK_DATA, 8192);
+	check_seek(8192, SEEK_HOLE, 8192 + fs->block_size);
+	fallocate_at(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 30000);
+	check_seek(0, SEEK_DATA, 40960);
+	disk_is_model();
+	end();
+}
+
+static void holes_are_found_in_memory_and_on_the_disk(void)
+{
+	image_run("-b 4096", MIB(32), holes);
+	image_run("-b 1024", MIB(32), holes);
+}
+
+/* ---- large files. */
+
+static void write_far(uint64_t offset, char byte) MAY_YIELD
+{
+	char got = 0;
+
+	CHECK_INT(ext4_write(&file->inode, &byte, 1, offset), 1);
+	CHECK_INT(ext4_read(&file->inode, &got, 1, offset), 1);
+	CHECK_INT(got, byte);
+}
+
+static void large(void) MAY_YIELD
+{
+	const uint64_t tera = UINT64_C(1) << 40, limit = (uint64_t)UINT32_MAX * fs->block_size;
+	char byte = 'x';
+
+	begin(6);
+	write_far(0, 'a');
+	write_far((UINT64_C(1) << 31) + 5, 'b');
+	write_far(tera, 'c');
+	write_far(limit - 1, 'd');
+	CHECK_INT(ext4_write(&file->inode, &byte, 1, limit), -EFBIG);
+	CHECK_INT(ext4_write(&file->inode, seen, 10, limit - 4), 4);
+	CHECK_INT(ext4_fallocate(&file->inode, 0, limit - 10, 11), -EFBIG);
+	CHECK_INT(file->size, limit);
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, limit + 1), -EFBIG);
+	task_lock_drop(&file->lock);
+	inode_put(&file->inode);
+	image_again();
+	file = image_find("file");
+	CHECK_INT(file->size, limit);
+	CHECK_INT(ext4_read(&file->inode, &byte, 1, tera), 1);
+	CHECK_INT(byte, 'c');
+	CHECK_INT(ext4_read(&file->inode, &byte, 1, tera + 1), 1);
+	CHECK_INT(byte, 0);
+	CHECK_INT(ext4_seek_data(&file->inode, 5000, SEEK_DATA), (1 << 30) * INT64_C(2));
+	truncate_to(1);
+	CHECK_INT(ext4_read(&file->inode, &byte, 1, 0), 1);
+	CHECK_INT(byte, 'a');
+	end();
+}
+
+static void files_may_be_as_long_as_block_numbers_reach(void)
+{
+	image_run("-b 4096", MIB(32), large);
+	image_run("-b 1024", MIB(32), large);
+}
+
+/* ---- the device fails. */
+
+static void read_error(void) MAY_YIELD
+{
+	struct ext4_run run;
+
+	begin(7);
+	write_at(0, 100000);
+	inode_put(&file->inode);
+	image_again();
+	file = image_find("file");
+	CHECK_INT(ext4_map(file, 12, 1, &run), 0);
+	CHECK_INT(run.kind, EXT4_MAPPED);
+	test_disk_fail_range(image_disk, DISK_READ, run.physical * 4096, 4096, -EIO, 0);
+	CHECK_INT(ext4_read(&file->inode, seen, 4096, 12 * 4096), -EIO);
+	CHECK_INT(ext4_read(&file->inode, seen, 4096, 12 * 4096), -EIO);
+	/* What is before it is told first. */
+	CHECK_INT(ext4_read(&file->inode, seen, 65536, 8 * 4096), 4 * 4096);
+	test_disk_mend(image_disk);
+	file_is_model();
+	end();
+}
+
+static void an_error_of_the_device_is_told_to_who_reads(void)
+{
+	image_run("-b 4096", MIB(32), read_error);
+}
+
+static void write_error(void) MAY_YIELD
+{
+	struct ext4_run run;
+
+	begin(8);
+	write_at(0, 8192);
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	CHECK_INT(ext4_map(file, 0, 2, &run), 0);
+	test_disk_fail_range(image_disk, DISK_WRITE, run.physical * 4096, 8192, -EIO, 0);
+	write_at(0, 8192);
+	CHECK_INT(ext4_fsync(&file->inode, false), -EIO);
+	test_disk_mend(image_disk);
+	file_is_model();
+	/* It was kept, and goes there now. */
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	disk_is_model();
+	end();
+}
+
+static void data_that_could_not_be_written_is_kept_and_told(void)
+{
+	image_run("-b 4096", MIB(32), write_error);
+}
+
 static const struct test tests[] = {
 	TEST(a_write_gets_blocks_when_it_goes_to_the_disk),
 	TEST_LONG(any_mix_of_operations_gives_the_models_bytes, 120),
+	TEST_LONG(random_writes_into_allocated_blocks_are_all_there, 900),
+	TEST(holes_are_found_in_memory_and_on_the_disk),
+	TEST(files_may_be_as_long_as_block_numbers_reach),
+	TEST(an_error_of_the_device_is_told_to_who_reads),
+	TEST(data_that_could_not_be_written_is_kept_and_told),
 };
 TEST_MAIN(tests)

@@ -1,0 +1,263 @@
+/*
+ * test_data_map.c - what ext4.h promises of mapped files: what clients store is seen by
+ * reads at once, is on the disk after fsync, and is not lost when they let go of the file; what
+ * is written is seen by clients.
+ */
+#include "test/ext4/data_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define SIZE (40u * PAGE + 100)
+#define MAPPED (41u * PAGE)
+
+static struct ext4_inode *file;
+
+static void begin(void) MAY_YIELD
+{
+	static char bytes[SIZE];
+
+	for (uint32_t i = 0; i < SIZE; i++)
+		bytes[i] = (char)(i % 251);
+	file = image_file("file");
+	CHECK_INT(ext4_write(&file->inode, bytes, SIZE, 0), SIZE);
+}
+
+/* A client's own descriptor, as it gets one over its socket. */
+static int client_fd(bool for_write) MAY_YIELD
+{
+	struct vfs_mapping mapping;
+
+	CHECK_INT(ext4_map_file(&file->inode, for_write, &mapping), 0);
+	CHECK_INT(mapping.file_size, file->size);
+	CHECK_INT(mapping.writable, for_write);
+	return fcntl(mapping.host_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static char *client_map(bool for_write) MAY_YIELD
+{
+	int fd = client_fd(for_write);
+	char *at = mmap(NULL, MAPPED, PROT_READ | (for_write ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+
+	CHECK(at != MAP_FAILED);
+	close(fd);
+	return at;
+}
+
+static char byte_at(uint64_t offset) MAY_YIELD
+{
+	char byte = 0;
+
+	CHECK_INT(ext4_read(&file->inode, &byte, 1, offset), 1);
+	return byte;
+}
+
+static void remount(void) MAY_YIELD
+{
+	inode_put(&file->inode);
+	image_again();
+	file = image_find("file");
+}
+
+static void wait_s(uint64_t seconds) MAY_YIELD
+{
+	CHECK_INT(task_sleep_until(clock_now_ns() + seconds * UINT64_C(1000000000)), 0);
+}
+
+static void both_ways(void) MAY_YIELD
+{
+	char *at;
+
+	begin();
+	at = client_map(true);
+	for (uint32_t i = 0; i < SIZE; i++)
+		CHECK_INT(at[i], (char)(i % 251));
+	at[5000] = 'c';
+	CHECK_INT(byte_at(5000), 'c');
+	CHECK_INT(ext4_write(&file->inode, "w", 1, 5001), 1);
+	CHECK_INT(at[5001], 'w');
+	at[SIZE + 1] = 'x'; /* behind the end: nobody's */
+	CHECK_INT(ext4_fsync(&file->inode, true), 0);
+	munmap(at, MAPPED);
+	remount();
+	CHECK_INT(byte_at(5000), 'c');
+	CHECK_INT(byte_at(5001), 'w');
+	CHECK_INT(byte_at(5002), (char)(5002 % 251));
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, MAPPED), 0);
+	task_lock_drop(&file->lock);
+	CHECK_INT(byte_at(SIZE + 1), 0);
+	inode_put(&file->inode);
+}
+
+static void clients_and_writes_see_each_other(void)
+{
+	image_run("-b 4096", MIB(32), both_ways);
+	image_run("-b 1024", MIB(32), both_ways);
+}
+
+/* Nobody but the mapping has the file: its inode must wait for the last store. */
+static void let_go(void) MAY_YIELD
+{
+	char *at;
+
+	begin();
+	at = client_map(true);
+	inode_put(&file->inode);
+	wait_s(30);
+	at[7 * PAGE] = 'z';
+	munmap(at, MAPPED);
+	wait_s(30);
+	image_again();
+	file = image_find("file");
+	CHECK_INT(byte_at(7 * PAGE), 'z');
+	inode_put(&file->inode);
+}
+
+static void stores_after_the_last_close_are_kept(void)
+{
+	image_run("-b 4096", MIB(32), let_go);
+}
+
+/* The same file, mapped anew after all let go of it: the clients' cache must not take the old one. */
+static void anew(void) MAY_YIELD
+{
+	struct vfs_mapping first, second;
+	char *at;
+
+	begin();
+	CHECK_INT(ext4_map_file(&file->inode, true, &first), 0);
+	CHECK_INT(ext4_map_file(&file->inode, false, &second), 0);
+	CHECK(first.version == second.version);
+	wait_s(30);
+	CHECK_INT(ext4_write(&file->inode, "n", 1, 0), 1);
+	CHECK_INT(ext4_map_file(&file->inode, true, &second), 0);
+	CHECK(first.version != second.version);
+	at = client_map(true);
+	CHECK_INT(at[0], 'n');
+	munmap(at, MAPPED);
+	inode_put(&file->inode);
+}
+
+static void a_new_mapping_is_a_new_version(void)
+{
+	image_run("-b 4096", MIB(32), anew);
+}
+
+static void sizes(void) MAY_YIELD
+{
+	char *at, *more;
+	int fd;
+
+	begin();
+	at = client_map(true);
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, 3 * PAGE + 10), 0);
+	task_lock_drop(&file->lock);
+	CHECK_INT(at[3 * PAGE + 9], (char)((3 * PAGE + 9) % 251));
+	CHECK_INT(at[3 * PAGE + 10], 0);
+	CHECK_INT(ext4_write(&file->inode, "end", 3, 20 * PAGE), 3);
+	CHECK(memcmp(at + 20 * PAGE, "end", 3) == 0);
+	CHECK_INT(at[10 * PAGE], 0);
+	at[10 * PAGE] = 'h'; /* into a hole */
+	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE + 1,
+				 PAGE),
+		  0);
+	CHECK_INT(at[PAGE], (char)(PAGE % 251));
+	CHECK_INT(at[PAGE + 1], 0);
+	CHECK_INT(at[2 * PAGE], 0);
+	CHECK_INT(at[2 * PAGE + 1], (char)((2 * PAGE + 1) % 251));
+	CHECK_INT(ext4_seek_data(&file->inode, 5 * PAGE, SEEK_DATA), 10 * PAGE);
+	fd = client_fd(true);
+	more = mmap(NULL, 21 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(more != MAP_FAILED);
+	CHECK_INT(more[10 * PAGE], 'h');
+	CHECK_INT(lseek(fd, 0, SEEK_END), 21 * PAGE);
+	close(fd);
+	munmap(more, 21 * PAGE);
+	munmap(at, MAPPED);
+	remount();
+	CHECK_INT(file->size, 20 * PAGE + 3);
+	CHECK_INT(byte_at(10 * PAGE), 'h');
+	CHECK_INT(byte_at(PAGE), (char)(PAGE % 251));
+	CHECK_INT(byte_at(PAGE + 1), 0);
+	CHECK_INT(byte_at(20 * PAGE + 2), 'd');
+	inode_put(&file->inode);
+}
+
+static void sizes_and_holes_change_under_a_mapping(void)
+{
+	image_run("-b 4096", MIB(32), sizes);
+	image_run("-b 1024", MIB(32), sizes);
+}
+
+/* A store of what was there before something else was written. */
+static void back_again(void) MAY_YIELD
+{
+	char *at;
+
+	begin();
+	at = client_map(true);
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	CHECK_INT(ext4_write(&file->inode, "other", 5, 0), 5);
+	for (uint32_t i = 0; i < 5; i++)
+		at[i] = (char)i;
+	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE,
+				 PAGE),
+		  0);
+	for (uint32_t i = PAGE; i < 2 * PAGE; i++)
+		at[i] = (char)(i % 251);
+	munmap(at, MAPPED);
+	remount();
+	for (uint32_t i = 0; i < 2 * PAGE; i++)
+		CHECK_INT(byte_at(i), (char)(i % 251));
+	inode_put(&file->inode);
+}
+
+static void old_bytes_stored_anew_are_a_change(void)
+{
+	image_run("-b 4096", MIB(32), back_again);
+}
+
+static void read_only(void) MAY_YIELD
+{
+	char *at, *shared;
+	int fd;
+
+	begin();
+	fd = client_fd(false);
+	CHECK(mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	close(fd);
+	at = client_map(false);
+	shared = client_map(false);
+	for (uint32_t i = 0; i < 20; i++) {
+		char byte = (char)i;
+
+		CHECK_INT(ext4_write(&file->inode, &byte, 1, 100), 1);
+		CHECK_INT(at[100], byte);
+		CHECK_INT(shared[100], byte);
+		wait_s(3);
+	}
+	munmap(at, MAPPED);
+	munmap(shared, MAPPED);
+	wait_s(10);
+	CHECK_INT(byte_at(100), 19);
+	inode_put(&file->inode);
+}
+
+static void who_maps_for_reading_sees_writes(void)
+{
+	image_run("-b 4096", MIB(32), read_only);
+}
+
+static const struct test tests[] = {
+	TEST(clients_and_writes_see_each_other),  TEST(stores_after_the_last_close_are_kept),
+	TEST(a_new_mapping_is_a_new_version),	  TEST(sizes_and_holes_change_under_a_mapping),
+	TEST(old_bytes_stored_anew_are_a_change), TEST(who_maps_for_reading_sees_writes),
+};
+TEST_MAIN(tests)
