@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -174,6 +175,24 @@ int64_t lent_call(struct lent_area *a, uint32_t entry, uint32_t num, const uint6
 {
 	lent_post(a, entry, num, arg);
 	return lent_take(a, entry);
+}
+
+void lent_await_asleep(int tid)
+{
+	char path[64];
+	char text[64];
+	char state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	while (state != 'S') {
+		FILE *f = fopen(path, "re");
+
+		CHECK(f);
+		CHECK(fgets(text, sizeof(text), f));
+		fclose(f);
+		CHECK_INT(sscanf(strrchr(text, ')'), ") %c", &state), 1);
+		usleep(200);
+	}
 }
 
 void lent_await(struct lent_area *a, uint32_t entry, int state)

@@ -72,6 +72,8 @@ void lent_post(struct lent_area *a, uint32_t entry, uint32_t num, const uint64_t
 int64_t lent_take(struct lent_area *a, uint32_t entry);
 /* Both. */
 int64_t lent_call(struct lent_area *a, uint32_t entry, uint32_t num, const uint64_t arg[6]);
+/* Wait until a thread of this process, or of a child, sleeps where a signal wakes it. */
+void lent_await_asleep(int tid);
 /* Wait until the entry is in that state. */
 void lent_await(struct lent_area *a, uint32_t entry, int state);
 

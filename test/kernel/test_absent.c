@@ -62,48 +62,26 @@ static struct {
 	char kept[PAGES][PAGE];
 } keeper;
 
-static bool is_asleep(const char *tid)
-{
-	char path[64];
-	char text[64];
-	char state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%.16s/stat", tid);
-	f = fopen(path, "re");
-	CHECK(f);
-	CHECK(fgets(text, sizeof(text), f));
-	fclose(f);
-	CHECK_INT(sscanf(strrchr(text, ')'), ") %c", &state), 1);
-	return state == 'S';
-}
-
-/* Of all threads but the calling one and the keeper: are they asleep? */
-static bool all_are_asleep(void)
-{
-	DIR *threads = opendir("/proc/self/task");
-	const struct dirent *e;
-	bool all = true;
-
-	CHECK(threads);
-	while ((e = readdir(threads))) {
-		int tid = atoi(e->d_name);
-
-		if (tid && tid != gettid() && tid != __atomic_load_n(&keeper.tid, __ATOMIC_ACQUIRE))
-			all = all && is_asleep(e->d_name);
-	}
-	closedir(threads);
-	return all;
-}
-
 /*
  * Until the executors rest: what one of them wrote between the copy and the removal of a page would
  * be lost. That one counts as a sleeper is not enough: it looks once more after that.
  */
 static void await_rest(void)
 {
-	while (__atomic_load_n(&area.server.sleepers, __ATOMIC_ACQUIRE) == 0 || !all_are_asleep())
+	DIR *threads;
+	const struct dirent *e;
+
+	while (__atomic_load_n(&area.server.sleepers, __ATOMIC_ACQUIRE) == 0)
 		usleep(200);
+	threads = opendir("/proc/self/task");
+	CHECK(threads);
+	while ((e = readdir(threads))) {
+		int tid = atoi(e->d_name);
+
+		if (tid && tid != gettid() && tid != __atomic_load_n(&keeper.tid, __ATOMIC_ACQUIRE))
+			lent_await_asleep(tid);
+	}
+	closedir(threads);
 }
 
 static void give_back(uint64_t address)
