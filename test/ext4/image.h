@@ -48,8 +48,13 @@ void image_unmount(void) MAY_YIELD;
 /* The file as it is now: nothing to be found by e2fsck. */
 void image_judge(void);
 
-/* Everything below the host's folder `name` is below the view's root, and nothing else. */
+/*
+ * Everything below the host's folder `name` is below the view's root, and nothing else, but
+ * for /lost+found.
+ */
 void image_compare(const char *name) MAY_YIELD;
+/* The same with what debugfs takes out of the image: devices, links and owners it does not. */
+void image_compare_dump(void) MAY_YIELD;
 
 /* A tree with something of everything, in the folder `name`. */
 void image_sample(const char *name, unsigned int seed);
