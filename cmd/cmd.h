@@ -17,6 +17,11 @@ enum {
 
 /* argv[0] is the sub-command's name. Returns the exit status. */
 int cmd_run(int argc, char **argv);
+int cmd_mkfs(int argc, char **argv);
+int cmd_fsck(int argc, char **argv);
+
+/* A number that is not 0, with K, M, G or T after it if `with_unit`. */
+bool cmd_read_number(const char *text, bool with_unit, uint64_t *ret);
 
 /* "hascall run: MESSAGE" on standard error. */
 void cmd_complain(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);

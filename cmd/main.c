@@ -13,6 +13,8 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{ "run", cmd_run, "run a program inside the POSIX manager" },
+	{ "mkfs", cmd_mkfs, "make an image file with a file system in it" },
+	{ "fsck", cmd_fsck, "check an image file, or repair it" },
 };
 
 static void usage(FILE *to)

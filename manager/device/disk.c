@@ -13,7 +13,7 @@
  *     ARRIVED      arrived                            nothing is checked
  *     FLUSH_FIRST  flush_next or flush_now
  *     QUEUED       a queue, by age and by offset      D1 the queue counts it
- *     CARRIED      a list of the driver's             D2 counted in calls, with those it is joined to
+ *     CARRIED      a list of the driver's             D2 its call is counted
  *     FLUSH_LAST   flush_next or flush_now            the driver does not write through
  *
  * A flush serves all requests that stood in flush_next when it began. It does not wait for

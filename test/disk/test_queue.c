@@ -442,7 +442,7 @@ static void a_background_write_waits_but_not_longer_than_it_may(void)
 	keep_busy();
 	spawn("late", send_late, &flags);
 	run();
-	/* All that is with the driver when its turn comes is served before it: in turn, 1 ms each. */
+	/* What is with the driver when its turn comes is served before it, 1 ms each. */
 	CHECK(sent[0].at_ns >= 55 * MILLISECOND_NS);
 	CHECK(sent[0].at_ns <= (55 + 1 + DISK_DEPTH) * MILLISECOND_NS);
 	end();
