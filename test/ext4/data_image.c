@@ -45,29 +45,40 @@ static void command(const char *text)
 	free(said);
 }
 
-void image_judge(void)
+static void judge(void)
 {
 	char text[128];
 
-	test_disk_save(image_disk, path);
 	snprintf(text, sizeof(text), "PATH=$PATH:/sbin:/usr/sbin; e2fsck -fn %s 2>&1", path);
 	command(text);
 }
 
+void image_judge(void)
+{
+	test_disk_save(image_disk, path);
+	judge();
+}
+
+void image_judge_replay(const struct replay *replay)
+{
+	replay_save(replay, path);
+	judge();
+}
+
 /* ---- mounting. */
 
-static void mount(void) MAY_YIELD
+void image_mount(struct disk *on)
 {
 	const struct ext4_mount_options options = { .now_s = NOW_S };
 	struct ext4_report report;
-	int r = ext4_mount(disk, &options, &fs, &report);
+	int r = ext4_mount(on, &options, &fs, &report);
 
 	if (r < 0 || report.text[0])
 		test_fail(__FILE__, __LINE__, "mount: %d: %s", r, report.text);
 	CHECK(!report.read_only);
 }
 
-static void unmount(void) MAY_YIELD
+void image_unmount(void)
 {
 	CHECK_INT(ext4_unmount(fs), 0);
 	fs = NULL;
@@ -75,9 +86,9 @@ static void unmount(void) MAY_YIELD
 
 void image_again(void)
 {
-	unmount();
+	image_unmount();
 	image_judge();
-	mount();
+	image_mount(disk);
 }
 
 static struct inode *root(void) MAY_YIELD
@@ -128,9 +139,9 @@ static void body(void *arg) MAY_YIELD
 							   .model = &test_disk_ssd },
 			      &image_disk);
 	test_disk_load(image_disk, path);
-	mount();
+	image_mount(disk);
 	fn();
-	unmount();
+	image_unmount();
 	image_judge();
 	disk_close(disk);
 	test_disk_free(image_disk);

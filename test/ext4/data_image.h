@@ -32,4 +32,10 @@ struct ext4_inode *image_find(const char *name) MAY_YIELD;
 void image_unlink(const char *name) MAY_YIELD;
 uint32_t image_random(uint32_t below);
 
+/* ---- by hand: another disk with the image's contents, as after a crash. */
+void image_mount(struct disk *disk) MAY_YIELD; /* `fs` */
+void image_unmount(void) MAY_YIELD;
+/* e2fsck -fn of this one. */
+void image_judge_replay(const struct replay *replay);
+
 #endif /* TEST_EXT4_DATA_IMAGE_H */

@@ -161,6 +161,9 @@ static int make_zero(struct ext4_inode *inode, const struct range *range, bool p
 {
 	int r = zero_ends(inode, range);
 
+	/* The page that would have told the disk how long the file is may go now. */
+	if (r == 0 && range->end >= inode->size)
+		r = store_size(inode, inode->size);
 	if (r == 0 && range->first < range->last) {
 		data_change_begin(inode->data);
 		r = data_drop_blocks(inode, range->first, range->last);

@@ -44,8 +44,8 @@ static int cut_small(struct ext4_inode *inode, uint32_t first, uint32_t *end) MA
 
 	if (r < 0)
 		return r;
-	if (inode->disk_size > inode->size)
-		inode->disk_size = inode->size;
+	/* What waits before it may never be written: then nobody else would say so. */
+	inode->disk_size = inode->size;
 	r = extent_unmap_some(&c, first, end);
 	/* Not all: whatever happens, the rest will be cut off. */
 	if (r == 0 && *end > first && inode->nlink > 0)
@@ -65,8 +65,7 @@ static int cut_large(struct ext4_inode *inode, uint32_t first) MAY_YIELD
 
 	if (r < 0)
 		return r;
-	if (inode->disk_size > inode->size)
-		inode->disk_size = inode->size;
+	inode->disk_size = inode->size;
 	r = inode->nlink > 0 ? ext4_orphan_add(&h, inode) : 0;
 	if (r == 0)
 		r = ext4_inode_store(&h, inode);

@@ -1,0 +1,237 @@
+/*
+ * test_data_crash.c - what ext4.h promises of data when the power goes: what was there at the
+ * last fsync is there, or what was written since; and nothing else: no bytes of other files,
+ * none of old ones. The image is mounted after each cut, and e2fsck finds it clean.
+ */
+#include "test/ext4/data_image.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILES 3u
+#define SIZE 60000u
+#define STEPS 70u
+
+/* Each file after each step; a step changes one file. */
+static struct state {
+	uint8_t bytes[FILES][SIZE];
+	uint32_t size[FILES];
+	bool synced[FILES]; /* this step is an fsync of the file */
+} states[STEPS + 1];
+static struct ext4_inode *files[FILES];
+
+static const char *name_of(uint32_t f)
+{
+	static const char *const names[FILES] = { "first", "second", "third" };
+
+	return names[f];
+}
+
+static void do_write(struct state *s, uint32_t f, uint32_t step) MAY_YIELD
+{
+	static uint8_t bytes[SIZE];
+	uint32_t size = 1 + image_random(image_random(3) ? 3000 : 20000);
+	uint32_t offset = image_random(4) ? image_random(SIZE - size) : s->size[f] % (SIZE - size);
+
+	/* Who wrote it and when: a wrong byte is told from all that may be there. */
+	memset(bytes, (int)(f * 80 + 1 + step), size);
+	CHECK_INT(ext4_write(&files[f]->inode, bytes, size, offset), size);
+	memcpy(s->bytes[f] + offset, bytes, size);
+	if (offset + size > s->size[f])
+		s->size[f] = offset + size;
+}
+
+static void do_truncate(struct state *s, uint32_t f) MAY_YIELD
+{
+	uint32_t size = image_random(3) ? image_random(SIZE) : 0;
+
+	task_lock_take(&files[f]->lock);
+	CHECK_INT(ext4_truncate(files[f], size), 0);
+	task_lock_drop(&files[f]->lock);
+	memset(s->bytes[f] + size, 0, SIZE - size);
+	s->size[f] = size;
+}
+
+static void do_fallocate(struct state *s, uint32_t f, int mode) MAY_YIELD
+{
+	uint32_t size = 1 + image_random(15000), offset = image_random(SIZE - size);
+
+	CHECK_INT(ext4_fallocate(&files[f]->inode, mode | FALLOC_FL_KEEP_SIZE, offset, size), 0);
+	if (mode)
+		memset(s->bytes[f] + offset, 0, size);
+}
+
+static bool committing;
+static struct waitq committed;
+
+static void commit_meanwhile(void *arg) MAY_YIELD
+{
+	(void)arg;
+	for (unsigned int i = 0; i < 6; i++) {
+		CHECK_INT(journal_commit_all(fs->journal), 0);
+		task_yield();
+	}
+	committing = false;
+	waitq_wake_all(&committed);
+}
+
+/* Write-back by itself, while somebody else's commits go on. */
+static void do_flush(uint32_t f) MAY_YIELD
+{
+	committing = true;
+	waitq_init(&committed);
+	CHECK_INT(task_start(NULL, "committer", commit_meanwhile, NULL), 0);
+	CHECK_INT(ext4_flush_delayed(files[f]), 0);
+	while (committing)
+		(void)!waitq_wait(&committed, TASK_FOREVER, WAIT_SURE);
+}
+
+static void do_step(struct state *s, uint32_t step) MAY_YIELD
+{
+	uint32_t f = image_random(FILES);
+
+	switch (image_random(10)) {
+	case 0:
+		do_truncate(s, f);
+		break;
+	case 1:
+		do_fallocate(s, f, FALLOC_FL_PUNCH_HOLE);
+		break;
+	case 2:
+		do_fallocate(s, f, image_random(2) ? FALLOC_FL_ZERO_RANGE : 0);
+		break;
+	case 3:
+	case 4:
+		CHECK_INT(ext4_fsync(&files[f]->inode, image_random(2)), 0);
+		s->synced[f] = true;
+		break;
+	case 5:
+		do_flush(f);
+		break;
+	default:
+		do_write(s, f, step);
+	}
+}
+
+static void work(void) MAY_YIELD
+{
+	memset(states, 0, sizeof(states));
+	for (uint32_t f = 0; f < FILES; f++)
+		files[f] = image_file(name_of(f));
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	test_disk_record(image_disk);
+	for (uint32_t step = 1; step <= STEPS; step++) {
+		states[step] = states[step - 1];
+		memset(states[step].synced, 0, sizeof(states[step].synced));
+		do_step(&states[step], step);
+		test_disk_mark(image_disk, step);
+	}
+	for (uint32_t f = 0; f < FILES; f++)
+		inode_put(&files[f]->inode);
+}
+
+/* ---- after a cut. */
+
+/* Steps first .. last may have happened to the file, as far as the disk is concerned. */
+static void check_file(uint32_t f, uint32_t first, uint32_t last) MAY_YIELD
+{
+	static uint8_t bytes[SIZE];
+	struct ext4_inode *file = image_find(name_of(f));
+	uint32_t least = SIZE, most = 0;
+
+	for (uint32_t i = first; i <= last; i++) {
+		least = states[i].size[f] < least ? states[i].size[f] : least;
+		most = states[i].size[f] > most ? states[i].size[f] : most;
+	}
+	if (file->size < least || file->size > most)
+		test_fail(__FILE__, __LINE__, "file %u: size %llu, wanted %u to %u", f,
+			  (unsigned long long)file->size, least, most);
+	CHECK_INT(ext4_read(&file->inode, bytes, SIZE, 0), file->size);
+	for (uint32_t at = 0; at < file->size; at++) {
+		uint32_t i = first;
+
+		while (i <= last && states[i].bytes[f][at] != bytes[at])
+			i++;
+		if (i > last)
+			test_fail(__FILE__, __LINE__, "file %u, byte %u: %u; steps %u to %u", f, at,
+				  bytes[at], first, last);
+	}
+	CHECK_INT(ext4_extents_check(file), 0);
+	inode_put(&file->inode);
+}
+
+/* The last step that was acknowledged before place k of the log. */
+static uint32_t step_at(size_t k)
+{
+	while (k > 0) {
+		const struct test_record *record = test_disk_log(image_disk, --k);
+
+		if (record->kind == RECORD_MARK)
+			return (uint32_t)record->number;
+	}
+	return 0;
+}
+
+static void check_image(struct replay *replay, size_t k) MAY_YIELD
+{
+	struct disk *disk = replay_disk(replay);
+	uint32_t done = step_at(k), last = done < STEPS ? done + 1 : STEPS;
+
+	image_mount(disk);
+	for (uint32_t f = 0; f < FILES; f++) {
+		uint32_t first = done;
+
+		while (first > 0 && !states[first].synced[f])
+			first--;
+		check_file(f, first, last);
+	}
+	image_unmount();
+	image_judge_replay(replay);
+	disk_close(disk);
+}
+
+static unsigned int images;
+
+static void cut_anywhere(void) MAY_YIELD
+{
+	struct replay *replay;
+	struct ext4 *before;
+	size_t length;
+
+	work();
+	length = test_disk_log_length(image_disk);
+	replay = replay_begin(image_disk);
+	before = fs;
+	for (unsigned int i = 0; i < images; i++) {
+		size_t k = (size_t)image_random((uint32_t)length + 1);
+
+		replay_crash(replay, k, i % 5 ? 1 + image_random(1000000) : 0,
+			     i % 2 ? REPLAY_TORN : 0);
+		check_image(replay, k);
+	}
+	fs = before;
+	replay_end(replay);
+}
+
+/* DATA_SEEDS in the environment: more workloads, from 1 on, and images of each. */
+static void after_a_power_cut_there_is_what_was_synced_or_written_since(void)
+{
+	const char *more = getenv("DATA_SEEDS");
+	unsigned int seeds = more ? (unsigned int)strtoul(more, NULL, 10) : 2;
+
+	images = more ? 200 : 25;
+	for (unsigned int seed = 1; seed <= seeds; seed++) {
+		image_seed = seed;
+		image_run("-b 4096", MIB(16), cut_anywhere);
+		image_seed = seed;
+		image_run("-b 1024", MIB(12), cut_anywhere);
+	}
+}
+
+static const struct test tests[] = {
+	TEST_LONG(after_a_power_cut_there_is_what_was_synced_or_written_since, 3600),
+};
+TEST_MAIN(tests)
