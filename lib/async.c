@@ -289,9 +289,10 @@ static int finish_left(struct async_area *a, struct async_place *p,
 static int lend(struct async_area *a, struct async_place *p)
 {
 	struct async_syscall_executor record = { 0 };
+	const uint32_t never = 0;
 
 	for (;;) {
-		long r = kernel_lend(&a->kernel, &record);
+		long r = kernel_lend(&a->kernel, &record, &never);
 
 		if (r == ASYNC_SYSCALL_ENDED || r == -EPROTO)
 			return (int)r;

@@ -3,12 +3,14 @@
 
 #include "lib/chain.h"
 #include "lib/futex.h"
+#include "lib/lent.h"
 
 #include <signal.h>
 #include <ucontext.h>
 
 #define DEADLINES_AT_ONCE 16u /* claimed under the lock, completed without it */
 #define RETRY_NS 1000000
+#define SHOWN_LOOKS 1000u /* at who executes an entry, before that is asked for another time */
 
 /* Outcome of cut_locked() beside 0 and errors: the entry was claimed, complete it. */
 #define CUT_CLAIMED 1
@@ -124,25 +126,56 @@ static bool mark(struct worker *w, uint32_t entry)
 	return false;
 }
 
+/* Lock held: call back whoever is busy with the entry. How many; *ret_error: 0, -EAGAIN. */
+static unsigned int call_back(struct hascall *h, uint32_t entry, int *ret_error)
+{
+	int saved_errno = errno;
+	unsigned int count = 0;
+
+	*ret_error = 0;
+	LIST_EACH(node, &h->workers) {
+		struct worker *w = LIST_ENTRY(node, struct worker, node);
+
+		if (!mark(w, entry) && !lent_call_back(w, entry))
+			continue;
+		count++;
+		if (syscall(SYS_tgkill, getpid(), __atomic_load_n(&w->tid, __ATOMIC_RELAXED),
+			    h->cut_signal) < 0 &&
+		    errno == EAGAIN)
+			*ret_error = -EAGAIN; /* RLIMIT_SIGPENDING */
+	}
+	errno = saved_errno;
+	return count;
+}
+
+/* An executor in the kernel shows what it executes a moment after its entry shows it. */
+static int call_back_lent(struct hascall *h, uint32_t entry)
+{
+	int r = -EAGAIN;
+
+	lent_call_back_begin(h);
+	for (unsigned int i = 0; i < SHOWN_LOOKS; i++) {
+		if (call_back(h, entry, &r) > 0 ||
+		    slot_state(&h->entry[entry]) != SYSCALL_EXECUTING)
+			break;
+		r = -EAGAIN;
+		sched_yield();
+	}
+	lent_call_back_end(h);
+	return r;
+}
+
 /*
  * Lock held; the entry was seen EXECUTING. Two workers may be busy with it, one of
  * them only to find that the other was faster. None: its call has just ended. 0, -EAGAIN.
  */
 static int interrupt(struct hascall *h, uint32_t entry)
 {
-	int saved_errno = errno;
-	int r = 0;
+	int r;
 
-	LIST_EACH(node, &h->workers) {
-		struct worker *w = LIST_ENTRY(node, struct worker, node);
-
-		if (mark(w, entry) &&
-		    syscall(SYS_tgkill, getpid(), __atomic_load_n(&w->tid, __ATOMIC_RELAXED),
-			    h->cut_signal) < 0 &&
-		    errno == EAGAIN)
-			r = -EAGAIN; /* RLIMIT_SIGPENDING */
-	}
-	errno = saved_errno;
+	if (h->in_kernel)
+		return call_back_lent(h, entry);
+	call_back(h, entry, &r);
 	return r;
 }
 

@@ -24,7 +24,8 @@
  *       any system call: it arrives
  *
  * The worker looks at CUT for the last time just before the instruction. A signal
- * that comes in between sends it back to that look (do_syscall.h).
+ * that comes in between sends it back to that look (do_syscall.h). One that is lent to the
+ * kernel shows its entry in its record instead: lent.h.
  *
  * Way down: cut_call -> cut_locked -> interrupt -> tgkill.
  */
@@ -36,7 +37,7 @@ MUST_USE int cut_open(int wanted_signal);
 /*
  * End the call of an entry in use; -ECANCELED or -ETIMEDOUT. 0: asked; -EALREADY: it
  * is completed, or asked before; -EOPNOTSUPP: a handler of the application's;
- * -EAGAIN: the kernel can queue no signal now; -EPROTO.
+ * -EAGAIN: the kernel can queue no signal now, or it is not to be seen who executes it; -EPROTO.
  */
 int cut_call(struct hascall *h, uint32_t entry, int32_t reason);
 

@@ -63,6 +63,14 @@ static inline void free_entry(struct hascall *h, uint32_t entry)
 	h->free_entry[h->free_count++] = entry;
 }
 
+/* What a call gives that was cut short, if it was asked to end. */
+static inline int64_t if_cut(const struct hascall *h, uint32_t entry, int64_t result)
+{
+	int32_t cut = __atomic_load_n(&h->cut[entry], __ATOMIC_RELAXED);
+
+	return cut < 0 ? cut : result;
+}
+
 /* Take the result of an entry in use: 0, -EAGAIN, -EPROTO. */
 static inline int take(struct hascall *h, uint32_t entry, int64_t *ret_result)
 {
@@ -71,8 +79,12 @@ static inline int take(struct hascall *h, uint32_t entry, int64_t *ret_result)
 
 	if (r == -EPROTO)
 		return damaged(h);
-	if (r == 0)
+	if (r == 0) {
+		/* A lent worker that was called back does not always come to say so. */
+		if (*ret_result == -EINTR)
+			*ret_result = if_cut(h, entry, -EINTR);
 		free_entry(h, entry);
+	}
 	return r;
 }
 

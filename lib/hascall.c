@@ -5,6 +5,7 @@
 #include "lib/do_syscall.h"
 #include "lib/futex.h"
 #include "lib/handle.h"
+#include "lib/lent.h"
 #include "lib/pool.h"
 
 #include <fcntl.h>
@@ -136,7 +137,11 @@ static int prepare(struct hascall *h)
 		return r;
 	h->cut_signal = r;
 	r = prepare_tables(h);
-	return r < 0 ? r : map_board(h);
+	if (r == 0)
+		r = map_board(h);
+	if (r == 0)
+		lent_area_open(h);
+	return r;
 }
 
 int hascall_open(struct hascall **ret, const struct hascall_options *options)
@@ -158,6 +163,7 @@ int hascall_open(struct hascall **ret, const struct hascall_options *options)
 	if (r == 0)
 		r = pool_open(h);
 	if (r < 0) {
+		lent_area_close(h);
 		release(h);
 		return r;
 	}
@@ -216,7 +222,7 @@ int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx)
 		help_any(h);
 	if (!(h->options.flags & HASCALL_USE_EVENTFD))
 		return reap_all(h, fn, ctx);
-	if (__atomic_load_n(&h->attention, __ATOMIC_SEQ_CST) & ATTENTION_WRITTEN) {
+	if (__atomic_load_n(&h->rung, __ATOMIC_SEQ_CST)) {
 		/* Not read(): that is a cancellation point, and changes errno. */
 		const struct slot_call call = {
 			.num = SYS_read,
@@ -224,8 +230,8 @@ int hascall_reap(struct hascall *h, hascall_done_fn *fn, void *ctx)
 		};
 
 		(void)syscall_now(&call);
-		__atomic_fetch_xor(&h->attention, ATTENTION_WRITTEN | ATTENTION_EVENTFD,
-				   __ATOMIC_SEQ_CST);
+		__atomic_store_n(&h->rung, false, __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(&h->attention, ATTENTION_EVENTFD, __ATOMIC_SEQ_CST);
 	}
 	/* Armed first, or being written: what completes after this look is told of. */
 	count = reap_all(h, fn, ctx);
@@ -327,6 +333,11 @@ unsigned int hascall_in_flight(const struct hascall *h)
 	return h->entry_count - h->free_count;
 }
 
+int hascall_in_kernel(const struct hascall *h)
+{
+	return alive(h) && h->in_kernel && !__atomic_load_n(&h->fallen, __ATOMIC_RELAXED);
+}
+
 void hascall_get_stats(struct hascall *h, struct hascall_stats *ret_stats)
 {
 	if (!alive(h)) {
@@ -378,6 +389,7 @@ void hascall_close(struct hascall *h)
 	if (!h)
 		return;
 	if (!alive(h)) {
+		lent_area_close_in_child(h);
 		release(h); /* the threads are the parent's */
 		return;
 	}
@@ -395,6 +407,7 @@ void hascall_close(struct hascall *h)
 		if (slot_end(&h->entry[i]) == 0)
 			area_mark_posted(hint_of(h, i), i % AREA_HINT_ENTRIES);
 	pool_stop(h);
+	lent_area_close(h);
 	release(h);
 	pthread_setcancelstate(cancel_state, &cancel_state);
 }

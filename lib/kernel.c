@@ -1,61 +1,95 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/kernel.h"
 
+#include "lib/do_syscall.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What a call of the C library gave, as the kernel said it; errno as it was. */
-static long answer(long r, int saved_errno)
+static bool is_wanted(void)
 {
-	long said = r < 0 ? -errno : r;
+	const char *wanted = secure_getenv("HASCALL_KERNEL");
 
-	errno = saved_errno;
-	return said;
+	return !wanted || strcmp(wanted, "0") != 0;
 }
 
-static long begin_patched(const struct async_syscall_setup *setup)
+/* Not open(): that is a cancellation point, as close() is, and locks may be held. */
+static int open_device(void)
 {
-	int saved_errno = errno;
-
-	return answer(syscall(ASYNC_SYSCALL_INIT_NUMBER, setup, 0), saved_errno);
+	return (int)syscall(SYS_openat, AT_FDCWD, HASCALL_DEVICE, O_RDONLY | O_CLOEXEC);
 }
 
-static long begin_device(const struct async_syscall_setup *setup)
+/* Written before main(). */
+static bool device_was_seen;
+
+/* The loader, or the start of a static program, has just made calls like these. */
+static __attribute__((constructor)) void look_for_device(void)
 {
 	int saved_errno = errno;
-	/* open() and close() are cancellation points: the lock of the areas is held. */
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, HASCALL_DEVICE, O_RDONLY | O_CLOEXEC);
-	long r;
+	int fd = is_wanted() && getauxval(AT_ASYNC_SYSCALL) == 0 ? open_device() : -1;
 
-	if (fd < 0) {
-		errno = saved_errno;
-		return -ENOSYS;
-	}
-	r = answer(ioctl(fd, HASCALL_BEGIN, setup), saved_errno);
-	if (r < 0)
+	if (fd >= 0) {
+		device_was_seen = true;
 		syscall(SYS_close, fd);
-	return r < 0 ? r : fd;
+	}
+	errno = saved_errno;
+}
+
+static int begin_patched(const struct async_syscall_setup *setup, struct kernel_area *ret)
+{
+	long number = syscall(ASYNC_SYSCALL_INIT_NUMBER, setup, 0);
+
+	if (number < 0)
+		return -errno;
+	*ret = (struct kernel_area){ .handle = (int)number, .patched = true };
+	return 0;
+}
+
+static int begin_device(const struct async_syscall_setup *setup, struct kernel_area *ret)
+{
+	struct stat status;
+	int fd = open_device();
+	int r;
+
+	if (fd < 0)
+		return -ENOSYS;
+	r = ioctl(fd, HASCALL_BEGIN, setup) < 0 || fstat(fd, &status) < 0 ? -errno : 0;
+	if (r < 0) {
+		syscall(SYS_close, fd);
+		return r;
+	}
+	*ret = (struct kernel_area){ .handle = fd, .device = status.st_rdev };
+	return 0;
 }
 
 int kernel_begin(const struct async_syscall_setup *setup, struct kernel_area *ret)
 {
-	const char *wanted = secure_getenv("HASCALL_KERNEL");
-	long handle = -ENOSYS;
-	bool patched = true;
+	int saved_errno = errno;
+	int r = -ENOSYS;
 
-	if (wanted && strcmp(wanted, "1") == 0) {
-		handle = begin_patched(setup);
-		if (handle == -ENOSYS) {
-			patched = false;
-			handle = begin_device(setup);
-		}
-	}
-	*ret = (struct kernel_area){ .handle = handle < 0 ? -1 : (int)handle, .patched = patched };
-	return handle < 0 ? (int)handle : 0;
+	*ret = (struct kernel_area){ .handle = -1 };
+	if (is_wanted() && getauxval(AT_ASYNC_SYSCALL) == ASYNC_SYSCALL_INIT_NUMBER)
+		r = begin_patched(setup, ret);
+	else if (is_wanted() && device_was_seen)
+		r = begin_device(setup, ret);
+	errno = saved_errno;
+	return r;
+}
+
+/* If the application has closed it, its number may be that of another file by now. */
+static void close_device(const struct kernel_area *area)
+{
+	struct stat status;
+
+	if (fstat(area->handle, &status) == 0 && S_ISCHR(status.st_mode) &&
+	    status.st_rdev == area->device)
+		syscall(SYS_close, area->handle);
 }
 
 void kernel_forget(struct kernel_area *area)
@@ -65,17 +99,31 @@ void kernel_forget(struct kernel_area *area)
 	if (area->handle >= 0 && area->patched)
 		syscall(ASYNC_SYSCALL_INIT_NUMBER, NULL, area->handle);
 	else if (area->handle >= 0)
-		syscall(SYS_close, area->handle);
+		close_device(area);
 	area->handle = -1;
 	errno = saved_errno;
 }
 
-long kernel_lend(const struct kernel_area *area, struct async_syscall_executor *record)
+/* A patched kernel gives a child none of them; its number may be that of an area of the child's. */
+void kernel_forget_in_child(struct kernel_area *area)
 {
-	int saved_errno = errno;
-
 	if (area->patched)
-		return answer(syscall(ASYNC_SYSCALL_EXEC_NUMBER, area->handle, record),
-			      saved_errno);
-	return answer(ioctl(area->handle, HASCALL_EXEC, record), saved_errno);
+		area->handle = -1;
+	else
+		kernel_forget(area);
+}
+
+long kernel_lend(const struct kernel_area *area, struct async_syscall_executor *record,
+		 const uint32_t *word)
+{
+	uint64_t handle = (uint64_t)area->handle;
+	uint64_t address = (uintptr_t)record;
+	const struct slot_call patched = {
+		.num = ASYNC_SYSCALL_EXEC_NUMBER,
+		.arg = { handle, address },
+	};
+	const struct slot_call device = { .num = SYS_ioctl,
+					  .arg = { handle, HASCALL_EXEC, address } };
+
+	return syscall_unless(area->patched ? &patched : &device, word, KERNEL_LEND_NOT);
 }

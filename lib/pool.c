@@ -1,450 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/pool.h"
 
-#include "lib/chain.h"
-#include "lib/cut.h"
-#include "lib/do_syscall.h"
 #include "lib/futex.h"
+#include "lib/lent.h"
+#include "lib/worker.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-
-static uint32_t searching(uint64_t counts)
-{
-	return (uint32_t)counts;
-}
-
-static uint32_t running(uint64_t counts)
-{
-	return (uint32_t)(counts >> 32);
-}
-
-static uint64_t counts_now(const struct hascall *h)
-{
-	return __atomic_load_n(&h->counts, __ATOMIC_RELAXED);
-}
-
-static void counts_add(struct hascall *h, uint64_t change)
-{
-	__atomic_fetch_add(&h->counts, change, __ATOMIC_RELAXED);
-}
-
-static bool stopping(const struct hascall *h)
-{
-	return __atomic_load_n(&h->stopping, __ATOMIC_ACQUIRE) != 0;
-}
-
-/*
- * Before a claim: say which entry this worker is going to execute. Nobody else writes
- * phase while it is not busy. One that is searching is not counted as running, so the
- * watcher must not find it blocked.
- */
-static void worker_announce(struct worker *w, uint32_t entry)
-{
-	uint32_t busy = PHASE_BUSY | (w->searching ? PHASE_BLOCKED : 0);
-
-	__atomic_store_n(&w->entry, entry, __ATOMIC_RELAXED);
-	__atomic_store_n(&w->phase,
-			 __atomic_load_n(&w->phase, __ATOMIC_RELAXED) + PHASE_NEXT + busy,
-			 __ATOMIC_RELEASE);
-}
-
-/*
- * Somebody saw this worker busy and sends it a signal, under the lock. Let the signal
- * come now, so that it does not hit the next call.
- */
-static __attribute__((noinline, cold)) void await_signal(struct worker *w)
-{
-	pthread_mutex_lock(&w->h->lock);
-	pthread_mutex_unlock(&w->h->lock);
-	syscall(SYS_getppid);
-}
-
-/* No longer busy. What phase was. */
-static uint32_t worker_rest(struct worker *w)
-{
-	uint32_t phase = __atomic_fetch_and(&w->phase, ~(PHASE_NEXT - 1), __ATOMIC_ACQ_REL);
-
-	if (phase & PHASE_CUT)
-		await_signal(w);
-	return phase;
-}
-
-/* The claim failed: somebody was faster, or the call was recalled. */
-static void worker_retreat(struct worker *w)
-{
-	uint32_t phase = worker_rest(w);
-
-	if ((phase & PHASE_BLOCKED) && !w->searching)
-		counts_add(w->h, POOL_RUNNING);
-}
-
-/*
- * This worker was seen busy with the entry while another call was in it: the signal was
- * for that one. Lock: who cancels this one has done both, cut[] and PHASE_CUT, or neither.
- */
-static __attribute__((noinline, cold)) void forget_cut(struct worker *w, uint32_t entry)
-{
-	pthread_mutex_lock(&w->h->lock);
-	if (__atomic_load_n(&w->h->cut[entry], __ATOMIC_RELAXED) == 0)
-		__atomic_fetch_and(&w->phase, ~PHASE_CUT, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&w->h->lock);
-	syscall(SYS_getppid);
-}
-
-/* Claim an entry whose hint this worker has taken, as slot_claim(). */
-static int claim(struct worker *w, uint32_t entry, struct slot_call *ret_call)
-{
-	struct hascall *h = w->h;
-	int r;
-
-	/* A stray write of the application's can set any bit, any state. */
-	if (entry >= h->entry_count)
-		return -EPROTO;
-	worker_announce(w, entry);
-	r = slot_claim(&h->entry[entry], ret_call);
-	if (r < 0)
-		worker_retreat(w);
-	else if (__atomic_load_n(&w->phase, __ATOMIC_RELAXED) & PHASE_CUT)
-		forget_cut(w, entry);
-	return r;
-}
-
-/* The caller may sleep on this entry, or for any; neither sleep would end by itself. */
-static __attribute__((noinline, cold)) void found_damage(struct hascall *h, uint32_t entry)
-{
-	__atomic_store_n(&h->broken, 1, __ATOMIC_SEQ_CST);
-	if (entry < h->entry_count)
-		futex_wake(&h->entry[entry].state, 1);
-	__atomic_fetch_add(&h->any_rings, 1, __ATOMIC_SEQ_CST);
-	futex_wake(&h->any_rings, 1);
-}
-
-/*
- * Take and claim the next posted call. 0; -EAGAIN: there is none; -ESHUTDOWN: END.
- * Hints of recalled calls are used up on the way.
- */
-static int pick(struct worker *w, uint32_t *ret_entry, struct slot_call *ret_call)
-{
-	struct hascall *h = w->h;
-
-	for (uint32_t i = 0; i < h->hint_count;) {
-		uint32_t block = (w->cursor / AREA_HINT_ENTRIES + i) % h->hint_count;
-		uint32_t from = i == 0 ? w->cursor % AREA_HINT_ENTRIES : 0;
-		int found = area_take_one(&h->hint[block], from);
-		uint32_t entry;
-		int r;
-
-		if (found < 0) {
-			i++;
-			continue;
-		}
-		entry = block * AREA_HINT_ENTRIES + (uint32_t)found;
-		r = claim(w, entry, ret_call);
-		if (r == -ESHUTDOWN && !stopping(h))
-			r = -EPROTO; /* nobody but hascall_close() puts END */
-		if (r == -ESHUTDOWN)
-			area_mark_posted(&h->hint[block], (uint32_t)found); /* for the others */
-		if (r == -EPROTO)
-			found_damage(h, entry);
-		if (r == -EPROTO || r == -EAGAIN)
-			continue;
-		w->cursor = (entry + 1) % (h->hint_count * AREA_HINT_ENTRIES);
-		*ret_entry = entry;
-		return r;
-	}
-	return -EAGAIN;
-}
-
-/* On along the chain. 0; -EAGAIN: it ends here, damaged. */
-static int follow(struct worker *w, struct chain *c, uint32_t *ret_entry,
-		  struct slot_call *ret_call)
-{
-	struct hascall *h = w->h;
-	uint32_t entry = c->next - 1;
-
-	if (entry < h->entry_count) {
-		worker_announce(w, entry);
-		if (slot_claim_held(&h->entry[entry], ret_call) == 0) {
-			*ret_entry = entry;
-			return 0;
-		}
-		worker_retreat(w);
-	}
-	c->next = 0;
-	found_damage(h, entry);
-	return -EAGAIN;
-}
-
-/* call_check() of a call of a chain, its arguments filled in. Also -ECANCELED, -ETIMEDOUT. */
-static int check_linked(struct hascall *h, uint32_t entry, struct chain *c, struct slot_call *call)
-{
-	int32_t cut = __atomic_load_n(&h->cut[entry], __ATOMIC_SEQ_CST);
-	int r;
-
-	if (c->next == 0)
-		chain_reset(c);
-	if (cut < 0)
-		return cut;
-	r = chain_prepare(c, call);
-	return r < 0 ? r : call_check(call);
-}
-
-/*
- * A worker on the processor of a caller who is awake keeps the caller from working, and
- * the scheduler leaves it there while others keep the rest of the machine busy: then both
- * sleep and wake by turns, once a batch. So it moves, once for each processor it meets
- * the caller on; within those the area was opened with.
- */
-static __attribute__((noinline, cold)) void keep_off(struct worker *w, uint32_t cpu)
-{
-	cpu_set_t set = w->h->processors;
-
-	w->kept_off = cpu;
-	if (cpu >= CPU_SETSIZE)
-		return;
-	CPU_CLR(cpu, &set);
-	if (CPU_COUNT(&set) > 0)
-		sched_setaffinity(0, sizeof(set), &set);
-}
-
-static inline void keep_off_if_met(struct worker *w)
-{
-	const struct hascall *h = w->h;
-	uint32_t cpu = (uint32_t)sched_getcpu();
-
-	if (cpu == __atomic_load_n(&h->caller_cpu, __ATOMIC_RELAXED) && cpu != w->kept_off &&
-	    !__atomic_load_n(&h->caller_sleeps, __ATOMIC_RELAXED))
-		keep_off(w, cpu);
-}
-
-/* Before a call: say what this worker becomes, and leave the other calls to somebody. */
-static void worker_begin(struct worker *w, int leave)
-{
-	struct hascall *h = w->h;
-
-	keep_off_if_met(w);
-	if (w->searching || leave == CALL_MAY_WAIT) {
-		uint64_t was = w->searching ? POOL_SEARCHING : POOL_RUNNING;
-		uint64_t is = leave == CALL_MAY_WAIT ? 0 : POOL_RUNNING;
-
-		w->searching = false;
-		if (is)
-			__atomic_fetch_and(&w->phase, ~PHASE_BLOCKED, __ATOMIC_RELAXED);
-		else if (was == POOL_RUNNING &&
-			 (__atomic_fetch_or(&w->phase, PHASE_BLOCKED, __ATOMIC_RELAXED) &
-			  PHASE_BLOCKED))
-			was = 0; /* the watcher was first */
-		counts_add(h, is - was);
-		area_fence();
-	}
-	if (pool_pending(h))
-		pool_look(h, leave == CALL_MAY_WAIT ? POOL_LEAVING : POOL_WORKER);
-}
-
-/* After a call. The result; of a call that a signal cut short, what its canceller wants. */
-static int64_t worker_end(struct worker *w, uint32_t entry, int64_t result)
-{
-	uint32_t phase = worker_rest(w);
-
-	if (phase & PHASE_BLOCKED)
-		counts_add(w->h, POOL_RUNNING);
-	if ((phase & PHASE_CUT) && (result == -EINTR || result == -ECANCELED)) {
-		result = __atomic_load_n(&w->h->cut[entry], __ATOMIC_RELAXED);
-		if (result == 0)
-			result = -ECANCELED; /* the signal was not sent after all */
-	}
-	return result;
-}
-
-/*
- * Give the result back and tell whoever waits. The order of the done bit and
- * `attention` against hascall_wait_any() and hascall_reap() is sequentially
- * consistent: one side sees the other.
- */
-void pool_finish(struct hascall *h, uint32_t entry, int64_t result)
-{
-	struct syscall_info *e = &h->entry[entry];
-	bool must_wake = false;
-
-	if (slot_complete(e, result, 0, &must_wake) < 0) {
-		damaged(h);
-		must_wake = true; /* WAITED may have been overwritten */
-	}
-	if (must_wake)
-		futex_wake(&e->state, 1);
-	__atomic_fetch_or(&h->done[entry / 64], UINT64_C(1) << (entry % 64), __ATOMIC_SEQ_CST);
-	pool_tell(h, __atomic_load_n(&h->attention, __ATOMIC_SEQ_CST));
-}
-
-void pool_tell(struct hascall *h, uint32_t attention)
-{
-	if (attention & ATTENTION_SLEEPER) {
-		__atomic_fetch_add(&h->any_rings, 1, __ATOMIC_RELEASE);
-		futex_wake(&h->any_rings, 1);
-	}
-	if (h->options.notify)
-		h->options.notify(h->options.notify_ctx);
-	if ((attention & ATTENTION_EVENTFD) &&
-	    (__atomic_fetch_and(&h->attention, ~ATTENTION_EVENTFD, __ATOMIC_SEQ_CST) &
-	     ATTENTION_EVENTFD)) {
-		uint64_t one = 1;
-		/* By a caller that helps, too: write() is a cancellation point. */
-		const struct slot_call call = {
-			.num = SYS_write,
-			.arg = { (uint64_t)h->options.eventfd, (uintptr_t)&one, sizeof(one) },
-		};
-
-		(void)syscall_now(&call); /* full: it is readable, which is all we want */
-		__atomic_fetch_or(&h->attention, ATTENTION_WRITTEN, __ATOMIC_SEQ_CST);
-	}
-}
-
-/*
- * HASCALL_POLLING: one worker goes on looking. True: there is something.
- * False: it is not to, or all are to end.
- */
-static bool poll_on(const struct worker *w)
-{
-	struct hascall *h = w->h;
-
-	if (!h->polling || __atomic_exchange_n(&h->polled, 1, __ATOMIC_ACQUIRE))
-		return false;
-	while (!pool_pending(h) && !stopping(h))
-		__builtin_ia32_pause();
-	__atomic_store_n(&h->polled, 0, __ATOMIC_RELEASE);
-	return !stopping(h);
-}
-
-/*
- * One searching worker may spin a little, since the next call often comes soon;
- * not on the caller's own processor, where it would only keep the caller away.
- */
-static bool spin(const struct worker *w)
-{
-	const struct hascall *h = w->h;
-	int64_t end;
-
-	if (!h->spin || searching(counts_now(h)) > 1 ||
-	    __atomic_load_n(&h->caller_cpu, __ATOMIC_RELAXED) == (uint32_t)sched_getcpu())
-		return false;
-	end = now_ns() + POOL_SPIN_NS;
-	do {
-		for (unsigned int i = 0; i < 16; i++) {
-			if (pool_pending(h))
-				return true;
-			__builtin_ia32_pause();
-		}
-	} while (!stopping(h) && now_ns() < end);
-	return false;
-}
-
-/* Off the idle list if no waker was first. Searching in either case. */
-static void worker_rise(struct worker *w)
-{
-	pthread_mutex_lock(&w->h->lock);
-	if (!w->wake) {
-		list_del(&w->idle_node);
-		counts_add(w->h, POOL_SEARCHING);
-	}
-	pthread_mutex_unlock(&w->h->lock);
-}
-
-/* Idle for long: leave, unless it is the last or somebody has just chosen it. */
-static bool worker_retire(struct worker *w)
-{
-	struct hascall *h = w->h;
-	bool leave;
-
-	pthread_mutex_lock(&h->lock);
-	leave = !w->wake && h->stats.workers > 1;
-	if (leave) {
-		h->stats.workers--;
-		list_del(&w->idle_node);
-		list_del(&w->node);
-		list_push_back(&h->gone, &w->node);
-	}
-	pthread_mutex_unlock(&h->lock);
-	return leave;
-}
-
-/* True: woken, and searching again. False: this thread ends. */
-static bool worker_sleep(struct worker *w)
-{
-	struct hascall *h = w->h;
-
-	pthread_mutex_lock(&h->lock);
-	counts_add(h, -POOL_SEARCHING);
-	if (stopping(h)) {
-		pthread_mutex_unlock(&h->lock);
-		return false;
-	}
-	w->wake = 0;
-	list_push_front(&h->idle, &w->idle_node);
-	pthread_mutex_unlock(&h->lock);
-
-	area_fence();
-	if (pool_pending(h)) {
-		worker_rise(w);
-		return true;
-	}
-	while (!__atomic_load_n(&w->wake, __ATOMIC_ACQUIRE))
-		if (futex_wait(&w->wake, 0, h->idle_ns) == -ETIMEDOUT && worker_retire(w))
-			return false;
-	return true;
-}
-
-/* Nothing was found. True: look again. False: this thread ends. */
-static bool worker_idle(struct worker *w)
-{
-	if (!w->searching) {
-		w->searching = true;
-		counts_add(w->h, POOL_SEARCHING - POOL_RUNNING);
-		area_fence();
-		return true;
-	}
-	return poll_on(w) || spin(w) || worker_sleep(w);
-}
-
-static void *worker_main(void *arg)
-{
-	struct worker *w = arg;
-	struct hascall *h = w->h;
-	struct slot_call call;
-	struct chain chain;
-	uint32_t entry;
-
-	chain_reset(&chain);
-	for (;;) {
-		int r = chain.next ? follow(w, &chain, &entry, &call) : pick(w, &entry, &call);
-		int64_t result;
-		int leave;
-
-		if (r == -EAGAIN && worker_idle(w))
-			continue;
-		if (r < 0)
-			break;
-		leave = call.linked ? check_linked(h, entry, &chain, &call) : call_check(&call);
-		worker_begin(w, leave);
-		result = leave < 0 ? leave : syscall_unless(&call, &w->phase, PHASE_CUT);
-		result = worker_end(w, entry, result);
-		pool_finish(h, entry, result);
-		if (call.linked)
-			chain_note(&chain, &call, result);
-	}
-	return NULL;
-}
-
-/* The first instructions of a worker; apart, so that its loop has no call around it. */
-static void *worker_enter(void *arg)
-{
-	struct worker *w = arg;
-
-	__atomic_store_n(&w->tid, (uint32_t)gettid(), __ATOMIC_RELAXED);
-	pthread_setname_np(pthread_self(), "hascall");
-	return worker_main(w);
-}
 
 /*
  * A thread with a small stack that takes none of the application's signals, but the
@@ -489,14 +51,25 @@ static struct worker *worker_memory(struct hascall *h)
 		pthread_join(w->thread, NULL); /* it needs no lock any more: it is returning */
 		return w;
 	}
-	w = aligned_alloc(POOL_LINE, sizeof(*w)); /* at most workers_max times */
+	/* At most workers_max times. */
+	w = aligned_alloc(POOL_LINE, sizeof(*w) + (h->in_kernel ? sizeof(w->record[0]) : 0));
 	if (w)
 		__atomic_store_n(&h->made[h->made_count++], w, __ATOMIC_RELAXED);
 	return w;
 }
 
-/* Lock held. 0, -EAGAIN, -ENOMEM. */
-static int worker_add(struct hascall *h)
+/* Lock held. A worker that is to be (1), or is not to be after all (-1). */
+static void count_new(struct worker *w, int change)
+{
+	struct hascall *h = w->h;
+
+	if (w->is_lent)
+		h->coming += (uint32_t)change;
+	else
+		counts_add(h, (uint64_t)change * POOL_SEARCHING);
+}
+
+int pool_add(struct hascall *h)
 {
 	struct worker *w = worker_memory(h);
 	int r;
@@ -506,12 +79,15 @@ static int worker_add(struct hascall *h)
 	*w = (struct worker){ .h = h, .searching = true, .kept_off = UINT32_MAX };
 	list_init(&w->node);
 	list_init(&w->idle_node);
-	counts_add(h, POOL_SEARCHING);
+	w->is_lent = h->in_kernel && !__atomic_load_n(&h->fallen, __ATOMIC_RELAXED);
+	if (w->is_lent)
+		w->record[0] = (struct async_syscall_executor){ .flags = ASYNC_SYSCALL_TELL_GROW };
+	count_new(w, 1);
 	r = thread_start(&w->thread, worker_enter, w, h->cut_signal);
 	if (r == 0 && pthread_getcpuclockid(w->thread, &w->cpu_clock) != 0)
 		w->cpu_clock = CLOCK_MONOTONIC; /* always advances: never seen as blocked */
 	if (r < 0) {
-		counts_add(h, -POOL_SEARCHING);
+		count_new(w, -1);
 		list_push_back(&h->unused, &w->node);
 		return r;
 	}
@@ -538,22 +114,12 @@ static struct worker *pop_idle(struct hascall *h)
 
 #define LEAVING_WANTS 2u
 
-/* How many calls nobody has taken, up to `limit`. */
-static uint32_t pending_count(const struct hascall *h, uint32_t limit)
-{
-	uint32_t count = 0;
-
-	for (uint32_t word = 0; word < h->done_words && count < limit; word++)
-		count += (uint32_t)__builtin_popcountll(posted_bits(h, word));
-	return count < limit ? count : limit;
-}
-
 /* True if somebody must be told to search, and the number running allows it. */
 static bool wanted(const struct hascall *h, uint32_t searchers)
 {
 	uint64_t counts = counts_now(h);
 
-	return searching(counts) < searchers && running(counts) < h->parallel;
+	return counts_searching(counts) < searchers && counts_running(counts) < h->parallel;
 }
 
 /* See to it that so many search. False: enough do, or there is nobody to be had. */
@@ -572,7 +138,7 @@ static bool call_one(struct hascall *h, enum pool_asker asker, uint32_t searcher
 			level = WATCH_REST; /* a worker that is done will look */
 		else if (asker == POOL_CALLER)
 			level = WATCH_NOW;
-		else if (worker_add(h) < 0)
+		else if (pool_add(h) < 0)
 			level = WATCH_TICK; /* try again later */
 		else
 			called = true;
@@ -586,14 +152,17 @@ static bool call_one(struct hascall *h, enum pool_asker asker, uint32_t searcher
 
 void pool_look(struct hascall *h, enum pool_asker asker)
 {
-	uint64_t counts = counts_now(h);
+	uint64_t counts;
 	uint32_t searchers = 1;
 
-	if (asker == POOL_LEAVING)
-		searchers = pending_count(h, LEAVING_WANTS);
-	if (searching(counts) >= searchers)
+	if (h->in_kernel && lent_look(h, asker == POOL_WORKER))
 		return;
-	if (running(counts) >= h->parallel) {
+	counts = counts_now(h);
+	if (asker == POOL_LEAVING)
+		searchers = pool_pending_count(h, LEAVING_WANTS);
+	if (counts_searching(counts) >= searchers)
+		return;
+	if (counts_running(counts) >= h->parallel) {
 		watch_arm(h, WATCH_TICK);
 		return;
 	}
@@ -628,7 +197,7 @@ int pool_start(struct hascall *h)
 	r = thread_start(&h->watcher, watch_main, h, 0);
 	if (r == 0) {
 		pthread_mutex_lock(&h->lock);
-		r = worker_add(h);
+		r = pool_add(h);
 		pthread_mutex_unlock(&h->lock);
 		if (r < 0)
 			end_watcher(h);
@@ -646,7 +215,7 @@ bool pool_is_idle(struct hascall *h)
 	LIST_EACH(node, &h->workers) {
 		const struct worker *w = LIST_ENTRY(node, struct worker, node);
 
-		if (__atomic_load_n(&w->phase, __ATOMIC_RELAXED) & PHASE_BUSY)
+		if ((__atomic_load_n(&w->phase, __ATOMIC_RELAXED) & PHASE_BUSY) || lent_is_busy(w))
 			idle = false;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -670,6 +239,8 @@ void pool_stop(struct hascall *h)
 	while ((w = pop_idle(h)))
 		futex_wake(&w->wake, 1);
 	pthread_mutex_unlock(&h->lock);
+	if (h->in_kernel)
+		lent_stop(h);
 	if (h->started) {
 		watch_arm(h, WATCH_NOW);
 		pthread_join(h->watcher, NULL);

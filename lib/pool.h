@@ -21,6 +21,7 @@
  *                             watcher saw it blocked (-> BLOCKED), watch.c
  *     BLOCKED    nowhere      its call returns (-> RUNNING), worker_end
  *     ASLEEP     nowhere      who wakes it (-> SEARCHING), pool_look; idle too long: ends
+ *     LENT       nowhere      the kernel's answers, lent.h
  *
  * Who wakes. A call that waits needs one worker that is SEARCHING; if there is
  * none and fewer than `parallel` are RUNNING, whoever notices wakes or starts one
@@ -45,6 +46,7 @@
 #include "base/cc.h"
 #include "base/list.h"
 #include "hascall/hascall.h"
+#include "lib/kernel.h"
 #include "slot/area.h"
 #include "slot/slot.h"
 
@@ -81,6 +83,8 @@ struct worker {
 	clockid_t cpu_clock;
 	struct hascall *h;
 	/* pool lock */
+	bool is_lent;	       /* to the kernel; the worker's own thread ends it */
+	bool is_called_back;   /* lent, and on its way out; counted in the area's called_back */
 	uint32_t wake;	       /* futex: 1 = taken off the idle list by a waker */
 	struct list node;      /* in workers, or in gone */
 	struct list idle_node; /* in idle */
@@ -88,6 +92,8 @@ struct worker {
 	/* watcher */
 	uint32_t seen_phase;
 	int64_t seen_cpu_ns;
+	/* lent, else not there: the kernel, in this thread's name; the others read `entry` only */
+	struct async_syscall_executor record[];
 };
 
 enum pool_call_flags {
@@ -123,11 +129,11 @@ enum watch_level {
 	WATCH_NOW,  /* it is to look at once: no idle worker is left */
 };
 
-/* struct hascall.attention: what a completion must do beside. */
+/* struct hascall.attention: what a completion must do beside. Executors in the kernel read it. */
 #define ATTENTION_SLEEPER 1u /* the caller sleeps on any_rings */
 #define ATTENTION_EVENTFD 2u /* the eventfd was not written since the last reap */
-/* It was. Neither: it is being written; a reap must not arm it before that is over. */
-#define ATTENTION_WRITTEN 4u
+#define ATTENTION_NOTIFY 4u  /* always, where workers are lent: options.notify */
+#define ATTENTION_CUT 8u     /* a lent worker is called back: lent.h */
 
 struct hascall {
 	/* constant after hascall_open() */
@@ -144,8 +150,10 @@ struct hascall {
 	int cut_signal;
 	bool spin;
 	bool polling;
+	bool in_kernel; /* workers are lent to it, at first */
 	int64_t idle_ns;
-	cpu_set_t processors; /* those of the thread that opened the area */
+	struct kernel_area kernel; /* in_kernel */
+	cpu_set_t processors;	   /* those of the thread that opened the area */
 	struct hascall_options options;
 
 	/* the caller's thread */
@@ -160,6 +168,7 @@ struct hascall {
 	bool kick_due; /* hints were marked since the last kick */
 	bool started;  /* there are threads */
 	bool alone;    /* there are none, as none could be started: waits and reaps execute calls */
+	uint32_t lost_looks; /* how often in a row nobody was at any call: wait.c */
 
 	/* atomic, any thread */
 	uint64_t counts __attribute__((aligned(POOL_LINE)));
@@ -171,8 +180,19 @@ struct hascall {
 	int32_t *cut;	       /* by entry: 0, or what an interrupted call results in */
 	int64_t next_deadline; /* of all; written under the lock */
 	uint32_t attention __attribute__((aligned(POOL_LINE)));
-	uint32_t any_rings;				    /* futex of hascall_wait_any() */
+	uint32_t any_rings; /* futex of hascall_wait_any() */
+	/*
+	 * The eventfd was written since the last reap, ATTENTION_EVENTFD is not set. Neither: it is
+	 * being written; a reap must not arm it before that is over.
+	 */
+	bool rung;
 	uint32_t watch __attribute__((aligned(POOL_LINE))); /* enum watch_level; futex */
+
+	/* lent workers: what the kernel sleeps on, how many do */
+	struct area_bell bell;
+	struct area_server server;
+	bool fallen;  /* some are not lent any more, and no further ones will be */
+	bool starved; /* one was wanted and could not be started */
 
 	/* lock */
 	pthread_mutex_t lock __attribute__((aligned(POOL_LINE)));
@@ -183,6 +203,8 @@ struct hascall {
 	/* The memory of all of these. In a forked child the lists may be half linked. */
 	struct worker **made;
 	uint32_t made_count;
+	uint32_t coming;      /* started to be lent, and not arrived in the kernel */
+	uint32_t called_back; /* lent, and on their way out */
 	struct hascall_stats stats;
 	int64_t *deadline; /* by entry: INT64_MAX: none, or over */
 	pthread_t watcher;
@@ -197,6 +219,16 @@ static inline struct area_hint *hint_of(const struct hascall *h, uint32_t entry)
 static inline uint64_t posted_bits(const struct hascall *h, uint32_t word)
 {
 	return area_posted_bits(hint_of(h, 64 * word), word % AREA_HINT_WORDS);
+}
+
+/* How many calls nobody has taken, up to `limit`. */
+static inline uint32_t pool_pending_count(const struct hascall *h, uint32_t limit)
+{
+	uint32_t count = 0;
+
+	for (uint32_t word = 0; word < h->done_words && count < limit; word++)
+		count += (uint32_t)__builtin_popcountll(posted_bits(h, word));
+	return count < limit ? count : limit;
 }
 
 /* Is some hint set? Fence first if another thread's write matters. */
@@ -232,6 +264,9 @@ MUST_USE int pool_open(struct hascall *h);
 
 /* The caller: start the first worker and the watcher, unless done. 0, -EAGAIN, -ENOMEM. */
 MUST_USE int pool_start(struct hascall *h);
+
+/* Lock held: one more worker. 0, -EAGAIN, -ENOMEM. */
+MUST_USE int pool_add(struct hascall *h);
 
 /* All threads end after the calls they run; returns when they have. */
 void pool_stop(struct hascall *h);

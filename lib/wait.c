@@ -8,6 +8,7 @@
 #include "lib/handle.h"
 
 #define HELD_LOOK_NS 100000000 /* who waits for a held call looks so often whether it is lost */
+#define LOST_LOOKS 10u	       /* so often in a row nobody is at any call: it is lost */
 
 static int64_t deadline_of(int64_t timeout_ns)
 {
@@ -247,11 +248,26 @@ static bool any_done_bit(const struct hascall *h, uint32_t unused)
 	return false;
 }
 
+/*
+ * The kernel does not say where a chain ends because an entry of it was overwritten, nor
+ * whose result it could not deliver: those who wait for what nobody is at find out. Called
+ * after a sleep: `is_over`, if nothing came for HELD_LOOK_NS. 0, -EPROTO.
+ */
+static int look_whether_lost(struct hascall *h, bool is_over)
+{
+	if (!is_over || !h->in_kernel || !pool_is_idle(h))
+		h->lost_looks = 0;
+	else
+		h->lost_looks++;
+	return h->lost_looks < LOST_LOOKS ? 0 : damaged(h);
+}
+
 /* Sleep until the entry is completed, or for a while: look again. 0, -ETIMEDOUT, -EPROTO. */
 static int entry_sleep(struct hascall *h, uint32_t entry, int64_t deadline)
 {
 	int64_t left = time_left(deadline);
 	uint32_t word;
+	int r;
 
 	if (left == 0)
 		return -ETIMEDOUT;
@@ -260,12 +276,12 @@ static int entry_sleep(struct hascall *h, uint32_t entry, int64_t deadline)
 	if (slot_wait_begin(&h->entry[entry], &word) < 0)
 		return 0;
 	/* If its chain breaks, nobody is left who knows of it and could wake us. */
-	if ((word & SYSCALL_HELD) && (left == FOREVER || left > HELD_LOOK_NS))
+	if (((word & SYSCALL_HELD) || broken(h)) && (left == FOREVER || left > HELD_LOOK_NS))
 		left = HELD_LOOK_NS;
 	__atomic_store_n(&h->caller_sleeps, true, __ATOMIC_RELAXED);
-	futex_wait(&h->entry[entry].state, word, left);
+	r = futex_wait(&h->entry[entry].state, word, left);
 	__atomic_store_n(&h->caller_sleeps, false, __ATOMIC_RELAXED);
-	return 0;
+	return look_whether_lost(h, r == -ETIMEDOUT && left == HELD_LOOK_NS);
 }
 
 int hascall_wait(struct hascall *h, uint64_t ticket, int64_t timeout_ns, uint32_t flags,
@@ -352,19 +368,30 @@ static bool any_completed(struct hascall *h)
 	return false;
 }
 
-/* Sleep until any_rings moves or something is there: 0 or -ETIMEDOUT. */
-static int any_sleep(struct hascall *h, int64_t left_ns)
+/* Is a call in flight whose turn in its chain has not come? */
+static bool any_held(const struct hascall *h)
+{
+	for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1))
+		if (is_held(h, i))
+			return true;
+	return false;
+}
+
+/* Sleep until any_rings moves or something is there, or for a while. */
+static void any_sleep(struct hascall *h, int64_t left_ns)
 {
 	uint32_t seen = __atomic_load_n(&h->any_rings, __ATOMIC_ACQUIRE);
 	int r = 0;
 
+	if (h->in_kernel && (left_ns == FOREVER || left_ns > HELD_LOOK_NS) && any_held(h))
+		left_ns = HELD_LOOK_NS;
 	__atomic_fetch_or(&h->attention, ATTENTION_SLEEPER, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&h->caller_sleeps, true, __ATOMIC_RELAXED);
 	if (!any_completed(h))
 		r = futex_wait(&h->any_rings, seen, left_ns);
 	__atomic_store_n(&h->caller_sleeps, false, __ATOMIC_RELAXED);
 	__atomic_fetch_and(&h->attention, ~ATTENTION_SLEEPER, __ATOMIC_SEQ_CST);
-	return r;
+	(void)look_whether_lost(h, r == -ETIMEDOUT && left_ns == HELD_LOOK_NS); /* damage stays */
 }
 
 int hascall_wait_any(struct hascall *h, int64_t timeout_ns, uint32_t flags)

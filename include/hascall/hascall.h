@@ -39,6 +39,12 @@ struct hascall;
  * Fork     a forked child has no workers: there, calls give -ESHUTDOWN, and
  *          hascall_close() frees the memory. The parent goes on as before. A child
  *          of vfork() must not use areas.
+ * Kernel   where it has executors (hascall/kernel.h), the workers are lent to it, and
+ *          execute there. The promises are the same, but: `parallel` workers and one
+ *          to spare stay when idle; hascall_stats.blocked and .wakes stay 0; with HASCALL_POLLING
+ *          the workers execute by themselves, as they do from when the kernel will not have
+ *          one of them. A seccomp filter must let them make calls 600 and 601. Environment
+ *          HASCALL_KERNEL=0: no workers are lent.
  */
 
 #define HASCALL_ENTRIES_MAX 4096u
@@ -225,7 +231,7 @@ int hascall_recall(struct hascall *h, uint64_t ticket);
  * dead NFS server goes on, and so does one that computes. 0: asked; -EALREADY: it is
  * completed, or asked before; -EOPNOTSUPP: it runs, and the application has a handler
  * of its own for the signal; -EAGAIN: the kernel can queue no signal now
- * (RLIMIT_SIGPENDING); -ENOENT; -ESHUTDOWN; -EPROTO.
+ * (RLIMIT_SIGPENDING), or the call is just being begun; -ENOENT; -ESHUTDOWN; -EPROTO.
  */
 int hascall_cancel(struct hascall *h, uint64_t ticket);
 
@@ -246,6 +252,13 @@ struct hascall_stats {
 	uint64_t blocked;      /* times a worker was found blocked by watching it */
 };
 void hascall_get_stats(struct hascall *h, struct hascall_stats *ret_stats);
+
+/*
+ * Who executes the area's calls. 1: the kernel, in threads that are lent to it; 0: the workers
+ * by themselves, as the kernel has no executors, or they are not wanted, or it would have
+ * them no more. See "Kernel" above.
+ */
+int hascall_in_kernel(const struct hascall *h);
 
 /* What may be posted: 0; -EOPNOTSUPP (*ret_reason says why); -ENOSYS: no such call. */
 int hascall_check(uint32_t num, const uint64_t arg[6], const char **ret_reason);

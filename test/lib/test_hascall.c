@@ -374,11 +374,11 @@ static void damaged_entries_end_the_area_and_not_the_process(void)
 	int64_t ret = 0;
 	uint64_t ticket;
 
-	__atomic_store_n(&h->hint[0].posted[3], UINT64_MAX,
-			 __ATOMIC_RELAXED); /* entries that do not exist */
+	/* Entries that do not exist. */
+	__atomic_store_n(&h->hint[0].posted[1], UINT64_MAX << (70 - 64), __ATOMIC_RELAXED);
 	ticket = post(h, SYS_getpid, 0, 0);
 	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
-	while (__atomic_load_n(&h->hint[0].posted[3], __ATOMIC_RELAXED))
+	while (__atomic_load_n(&h->hint[0].posted[1], __ATOMIC_RELAXED))
 		sched_yield();
 	usleep(1000);
 	CHECK_INT(hascall_post(h, SYS_getpid, none, 0, 0, NULL), -EPROTO);

@@ -151,7 +151,7 @@ static void pool_grows_when_workers_are_found_blocked(void)
 	CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
 	CHECK_INT(ret, getppid());
 	hascall_get_stats(h, &stats);
-	CHECK(stats.blocked > 0);
+	CHECK(stats.blocked > 0 || hascall_in_kernel(h)); /* which knows by itself */
 	CHECK(stats.workers_peak > 2);
 	close(fds[1]); /* end of file for all */
 	reap_until_none_is_left(h);
@@ -244,25 +244,27 @@ static void pool_does_not_grow_for_calls_that_run(void)
 		CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
 		CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
 	}
-	CHECK_INT(workers_peak(h), 1);
+	/* Executors in the kernel keep one to spare; it may be late when it is called. */
+	CHECK(workers_peak(h) <= (hascall_in_kernel(h) ? 4 : 1));
 	hascall_close(h);
 }
 
 static void idle_workers_end_but_for_one(void)
 {
 	const struct timespec t = { .tv_nsec = 20000000 };
-	struct hascall *h = open_with(&(struct hascall_options){ .idle_ms = 20 });
+	struct hascall *h = open_with(&(struct hascall_options){ .idle_ms = 20, .parallel = 1 });
+	const uint32_t last = hascall_in_kernel(h) ? 2 : 1; /* one to spare */
 	int64_t ret;
 	uint64_t ticket;
 
 	for (unsigned int round = 0; round < 2; round++) {
 		post_sleeps(h, 8, &t);
 		reap_until_none_is_left(h);
-		CHECK(workers_peak(h) > 1);
-		while (workers(h) > 1)
+		CHECK(workers_peak(h) > last);
+		while (workers(h) > last)
 			usleep(5000);
 		usleep(50000);
-		CHECK_INT(workers(h), 1);
+		CHECK_INT(workers(h), last);
 		CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
 		CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
 	}
