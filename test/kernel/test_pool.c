@@ -1,14 +1,16 @@
 /*
  * test_pool.c - the words of kernel.h by which a library finds its way among many entries:
- * posted, done, attention, cut.
+ * posted, done, attention, cut; and that libhascall lends its workers, and when not.
  */
+#include "hascall/hascall.h"
 #include "test/harness.h"
+#include "test/kernel/filter.h"
 #include "test/kernel/lent.h"
+#include "test/lib/area.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
 #define ENTRIES 600u
 #define END_ENTRY (ENTRIES - 1)
@@ -192,6 +194,117 @@ static void wrong_words_are_refused(void)
 	CHECK_INT(lent_begin(&area, entry, ENTRIES), -EINVAL);
 }
 
+/* A call executed by an area that is, or is not, the kernel's when it is opened. */
+static struct hascall *open_area(int in_kernel)
+{
+	struct hascall *h = NULL;
+
+	if (!lent_is_there())
+		SKIP("this kernel executes no calls for others");
+	CHECK_INT(hascall_open(&h, NULL), 0);
+	CHECK_INT(hascall_in_kernel(h), in_kernel);
+	return h;
+}
+
+static int64_t call(struct hascall *h, uint32_t num)
+{
+	uint64_t ticket;
+	int64_t result;
+
+	CHECK_INT(hascall_post(h, num, NO_ARGS, 0, 0, &ticket), 0);
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &result), 0);
+	return result;
+}
+
+static void call_often(struct hascall *h)
+{
+	for (unsigned int i = 0; i < 100; i++)
+		CHECK_INT(call(h, SYS_getppid), getppid());
+}
+
+static void the_library_lends_its_workers_unless_told_not_to(void)
+{
+	const char *const values[] = { NULL, "1", "0" };
+
+	for (unsigned int i = 0; i < ARRAY_COUNT(values); i++) {
+		bool is_wanted = i < 2;
+		struct hascall *h;
+
+		if (values[i])
+			setenv("HASCALL_KERNEL", values[i], 1);
+		else
+			unsetenv("HASCALL_KERNEL");
+		h = open_area(is_wanted);
+		call_often(h);
+		CHECK_INT(hascall_in_kernel(h), is_wanted);
+		hascall_close(h);
+	}
+}
+
+/* With the module, the workers go on by themselves; a patched kernel asks the filter. */
+static void a_filter_put_on_all_threads_is_obeyed(void)
+{
+	struct hascall *h = open_area(1);
+
+	call_often(h);
+	forbid_getppid(SECCOMP_RET_ERRNO | EPERM, SECCOMP_FILTER_FLAG_TSYNC);
+	for (unsigned int i = 0; i < 100; i++)
+		CHECK_INT(call(h, SYS_getppid), -EPERM);
+	CHECK_INT(hascall_in_kernel(h), lent_is_patched());
+	CHECK_INT(call(h, SYS_getpid), getpid());
+	hascall_close(h);
+}
+
+/* What became of its number is no business of the library any more. */
+static void the_application_may_close_the_descriptor(void)
+{
+	struct hascall *h = open_area(1);
+	int fds[2];
+
+	call_often(h);
+	close_range(3, ~0u, 0);
+	CHECK_INT(pipe(fds), 0);
+	/* All executors come out by and by, to tell. */
+	for (unsigned int i = 0; i < 100; i++) {
+		CHECK_INT(hascall_post(h, SYS_getppid, NO_ARGS, 0, 0, NULL), 0);
+		CHECK_INT(hascall_wait_any(h, -1, 0), 0);
+		CHECK_INT(hascall_reap(h, ignore_result, NULL), 1);
+		call_often(h);
+	}
+	hascall_close(h);
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_forked_child_keeps_no_descriptor(void)
+{
+	int before = dup(0);
+	struct hascall *h;
+	int status = -1;
+	pid_t pid;
+
+	close(before);
+	h = open_area(1);
+	call_often(h);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		hascall_close(h);
+		CHECK_INT(dup(0), before);
+		/* An area of its own. */
+		h = open_area(1);
+		call_often(h);
+		hascall_close(h);
+		_exit(0);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+	call_often(h);
+	CHECK_INT(hascall_in_kernel(h), 1);
+	hascall_close(h);
+}
+
 static const struct test tests[] = {
 	TEST(only_marked_entries_are_visited),
 	TEST(marks_without_a_call_do_nothing),
@@ -200,5 +313,9 @@ static const struct test tests[] = {
 	TEST(a_chain_goes_on_after_telling),
 	TEST(a_call_that_was_cut_is_not_begun),
 	TEST(wrong_words_are_refused),
+	TEST(the_library_lends_its_workers_unless_told_not_to),
+	TEST(a_filter_put_on_all_threads_is_obeyed),
+	TEST(the_application_may_close_the_descriptor),
+	TEST(a_forked_child_keeps_no_descriptor),
 };
 TEST_MAIN(tests)
