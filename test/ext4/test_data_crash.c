@@ -44,6 +44,21 @@ static void do_write(struct state *s, uint32_t f, uint32_t step) MAY_YIELD
 		s->size[f] = offset + size;
 }
 
+/* Over blocks that are there: in no transaction, and durable all the same. */
+static void do_overwrite(struct state *s, uint32_t f, uint32_t step) MAY_YIELD
+{
+	uint8_t byte = (uint8_t)(f * 80 + 1 + step);
+	uint32_t offset;
+
+	if (s->size[f] > 0) {
+		offset = image_random(s->size[f]);
+		CHECK_INT(ext4_write(&files[f]->inode, &byte, 1, offset), 1);
+		s->bytes[f][offset] = byte;
+	}
+	CHECK_INT(ext4_fsync(&files[f]->inode, true), 0);
+	s->synced[f] = true;
+}
+
 static void do_truncate(struct state *s, uint32_t f) MAY_YIELD
 {
 	uint32_t size = image_random(3) ? image_random(SIZE) : 0;
@@ -104,6 +119,8 @@ static void do_step(struct state *s, uint32_t step) MAY_YIELD
 		do_fallocate(s, f, image_random(2) ? FALLOC_FL_ZERO_RANGE : 0);
 		break;
 	case 3:
+		do_overwrite(s, f, step);
+		break;
 	case 4:
 		CHECK_INT(ext4_fsync(&files[f]->inode, image_random(2)), 0);
 		s->synced[f] = true;
