@@ -24,9 +24,16 @@ static const char help[] =
 	"usage: hascall run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
 	"\n"
 	"Run PROGRAM inside a POSIX manager: it sees this machine's files and may change\n"
-	"them, but every change stays in memory and is gone when PROGRAM ends.\n"
+	"them, but every change stays in memory and is gone when PROGRAM ends; with --image,\n"
+	"changes are kept in that file for the next time.\n"
 	"\n"
 	"options:\n"
+	"      --image FILE    keep changes in an ext4 image ('hascall mkfs' makes one), or use\n"
+	"                      the tree in it instead of this machine's files\n"
+	"      --image-as USE  layer: changes above this machine's files (default if the image\n"
+	"                      is empty or a layer); root: the whole tree (default else)\n"
+	"      --read-only     do not change the image; only as root\n"
+	"      --cache SIZE    keep at most SIZE bytes of the image in memory\n"
 	"      --strace        print each call the manager serves, on standard error\n"
 	"      --processes N   at most N processes at a time (default 1024)\n"
 	"      --memory SIZE   at most SIZE bytes of changed files (K, M, G; default: half\n"
@@ -45,44 +52,52 @@ struct run_options {
 
 /* ---- options */
 
-static bool read_number(const char *text, bool with_unit, uint64_t *ret)
-{
-	char *end;
-	unsigned long long value;
-	unsigned int shift = 0;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (end == text || *text == '-' || errno || value == 0)
-		return false;
-	if (with_unit && *end) {
-		static const char units[] = "KMGT";
-		const char *unit = strchr(units, *end & ~0x20);
-
-		if (!unit)
-			return false;
-		shift = 10 * (unsigned int)(unit - units + 1);
-		end++;
-	}
-	if (*end || value > UINT64_MAX >> shift)
-		return false;
-	*ret = (uint64_t)value << shift;
-	return true;
-}
-
 static void take_number(struct run_options *o, int option, const char *text)
 {
+	const char *name = option == 'm' ? "memory" : option == 'c' ? "cache" : "processes";
 	uint64_t value;
 
-	if (!read_number(text, option == 'm', &value) || (option == 'p' && value > INT_MAX)) {
-		cmd_complain(NAME, "'%s' is not a number for --%s", text,
-			     option == 'm' ? "memory" : "processes");
+	if (!cmd_read_number(text, option != 'p', &value) || (option == 'p' && value > INT_MAX)) {
+		cmd_complain(NAME, "'%s' is not a number for --%s", text, name);
 		o->status = CMD_USAGE;
 	} else if (option == 'm') {
 		o->manager.memory_limit = value;
+	} else if (option == 'c') {
+		o->manager.cache_limit = value;
 	} else {
 		o->manager.process_limit = (uint32_t)value;
 	}
+}
+
+static void take_use(struct run_options *o, const char *text)
+{
+	if (strcmp(text, "layer") == 0) {
+		o->manager.image_use = MANAGER_IMAGE_LAYER;
+	} else if (strcmp(text, "root") == 0) {
+		o->manager.image_use = MANAGER_IMAGE_ROOT;
+	} else {
+		cmd_complain(NAME, "--image-as takes 'layer' or 'root', not '%s'", text);
+		o->status = CMD_USAGE;
+	}
+}
+
+/* Options that mean nothing without another one. */
+static void check_options(struct run_options *o)
+{
+	const struct manager_options *m = &o->manager;
+	const char *alone = m->image_read_only			 ? "read-only"
+			    : m->image_use != MANAGER_IMAGE_AUTO ? "image-as"
+			    : m->cache_limit != 0		 ? "cache"
+								 : NULL;
+
+	if (!m->image && alone)
+		cmd_complain(NAME, "--%s is about an image: --image FILE names it", alone);
+	else if (m->image && m->memory_limit)
+		cmd_complain(NAME,
+			     "--memory limits changes kept in memory; with --image they go there");
+	else
+		return;
+	o->status = CMD_USAGE;
 }
 
 static void take_option(struct run_options *o, int option)
@@ -91,8 +106,18 @@ static void take_option(struct run_options *o, int option)
 	case 's':
 		o->manager.strace = true;
 		break;
+	case 'i':
+		o->manager.image = optarg;
+		break;
+	case 'a':
+		take_use(o, optarg);
+		break;
+	case 'r':
+		o->manager.image_read_only = true;
+		break;
 	case 'p':
 	case 'm':
+	case 'c':
 		take_number(o, option, optarg);
 		break;
 	case 'h':
@@ -112,6 +137,10 @@ static void take_option(struct run_options *o, int option)
 static void read_options(int argc, char **argv, struct run_options *o)
 {
 	static const struct option longs[] = {
+		{ "image", required_argument, NULL, 'i' },
+		{ "image-as", required_argument, NULL, 'a' },
+		{ "read-only", no_argument, NULL, 'r' },
+		{ "cache", required_argument, NULL, 'c' },
 		{ "strace", no_argument, NULL, 's' },
 		{ "processes", required_argument, NULL, 'p' },
 		{ "memory", required_argument, NULL, 'm' },
@@ -131,7 +160,9 @@ static void read_options(int argc, char **argv, struct run_options *o)
 	if (optind >= argc) {
 		cmd_complain(NAME, "no program is named; 'hascall run --help' tells the usage");
 		o->status = CMD_USAGE;
+		return;
 	}
+	check_options(o);
 }
 
 static int complain_of(const char *program, int error, const char *why)

@@ -304,6 +304,7 @@ static void write_back(void *arg)
 {
 	struct cache_map *map;
 
+	task_background();
 	(void)arg;
 	while ((map = next_map()))
 		write_map(map);

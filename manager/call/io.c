@@ -138,6 +138,7 @@ int64_t call_fdatasync(struct request *req)
 int64_t call_sync(struct request *req)
 {
 	(void)req;
+	vfs_sync_all();
 	return 0;
 }
 
@@ -145,7 +146,9 @@ int64_t call_syncfs(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
 
-	return f ? 0 : -EBADF;
+	if (!f)
+		return -EBADF;
+	return file_inode(f) ? vfs_sync_fs(file_inode(f)) : 0;
 }
 
 /* ---- advice about data that lies in memory already: only the descriptor is checked. */

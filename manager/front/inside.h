@@ -8,6 +8,7 @@
  *	shm.c     looking for calls, sleeping, the bell
  *	serve.c   server tasks: claim, call, complete
  *	host.c    host processes: signals, death, strangers
+ *	root.c    what is at "/"
  *	manager.c all of it together
  *
  * Thread   scheduler thread only, but for front_ring() and what signal handlers do.
@@ -87,6 +88,17 @@ void host_process_kill_all(void);
 void host_process_damage(struct client *c, const char *what);
 /* As proc_host.adopt. */
 int host_process_adopt(struct process *p, int32_t pid);
+
+/* ---- root.c */
+struct dentry;
+struct manager_options;
+struct vfs;
+/* 0, or -errno; what concerns an image was said on standard error. */
+MUST_USE int root_build(const struct manager_options *o, struct dentry **ret) MAY_YIELD;
+MUST_USE int root_mounts(const struct vfs *view) MAY_YIELD; /* /dev, /proc; view: as root */
+bool root_complained(void);				    /* of these two, or of the image */
+/* Nothing of the tree is held any more. 0, or -errno: changes are lost (said). */
+int root_close(void) MAY_YIELD;
 
 /* ---- manager.c */
 void manager_process_ended(struct process *p);

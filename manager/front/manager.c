@@ -38,64 +38,6 @@ static struct {
 
 /* ---- building. */
 
-/* Put a file system on a directory of the root, which is made if it is missing. */
-static int mount_at(const struct vfs *view, const char *path, struct inode *root,
-		    const char *source) MAY_YIELD
-{
-	struct dentry *d;
-	int r = vfs_walk(view, NULL, path, VFS_FOLLOW | VFS_DIRECTORY, &d);
-
-	if (r == -ENOENT) {
-		r = vfs_mkdir(view, NULL, path, 0755);
-		if (r == 0)
-			r = vfs_walk(view, NULL, path, VFS_FOLLOW | VFS_DIRECTORY, &d);
-	}
-	if (r < 0) {
-		inode_put(root);
-		return r;
-	}
-	r = vfs_mount(d, root, source);
-	dentry_put(d);
-	return r;
-}
-
-static int build_root(const struct manager_options *o, struct dentry **ret) MAY_YIELD
-{
-	int root_fd = o->root_fd >= 0 ? o->root_fd : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct inode *lower, *upper, *root;
-	int r;
-
-	if (root_fd < 0)
-		return -errno;
-	r = host_fs_new(root_fd, &lower);
-	if (r < 0)
-		return r;
-	r = mem_fs_new("tmpfs", o->memory_limit, 0755, &upper);
-	if (r < 0) {
-		inode_put(lower);
-		return r;
-	}
-	r = overlay_fs_new(lower, upper, NULL, &root);
-	if (r < 0)
-		return r;
-	r = vfs_root(root, "overlay", ret);
-	return r;
-}
-
-static int build_mounts(const struct vfs *view) MAY_YIELD
-{
-	struct inode *dev, *proc;
-	int r = dev_fs_new(&dev);
-
-	if (r == 0)
-		r = mount_at(view, "/dev", dev, "dev");
-	if (r == 0)
-		r = proc_fs_new(&front_proc_source, &proc);
-	if (r == 0)
-		r = mount_at(view, "/proc", proc, "proc");
-	return r;
-}
-
 static void build_identity(const struct manager_options *o, struct process *p)
 {
 	struct vfs_cred *c = &p->cred;
@@ -178,7 +120,7 @@ static int build_first(const struct manager_options *o) MAY_YIELD
 		return r;
 	manager.first = process_get(p);
 	build_identity(o, p);
-	r = build_root(o, &p->view.root);
+	r = root_build(o, &p->view.root);
 	if (r < 0)
 		return r;
 	p->view.cwd = dentry_get(p->view.root);
@@ -188,7 +130,7 @@ static int build_first(const struct manager_options *o) MAY_YIELD
 		struct vfs view = p->view;
 
 		view.cred = &root;
-		r = build_mounts(&view);
+		r = root_mounts(&view);
 	}
 	if (r < 0)
 		return r;
@@ -328,7 +270,8 @@ int manager_start(const struct manager_options *options, struct manager_launch *
 	call_set_first(&first);
 	r = start(options);
 	if (r < 0) {
-		fprintf(stderr, "hascall: the manager cannot start: %s\n", strerror(-r));
+		if (!root_complained())
+			fprintf(stderr, "hascall: the manager cannot start: %s\n", strerror(-r));
 		return r;
 	}
 	manager.launch.area_fd = manager.first->client->area_fd;
@@ -424,7 +367,7 @@ static void closer(void *arg) MAY_YIELD
 	manager.closing = true;
 	task_cancel(manager.sweeper);
 	serve_close();
-	while (task_count() > 1) /* those that give back what files held, too */
+	while (task_foreground_count() > 1) /* those that give back what files held, too */
 		task_yield();
 	sched_stop();
 }
@@ -439,8 +382,28 @@ void manager_process_ended(struct process *p)
 		sched_stop(); /* no memory: the host processes die with us (PDEATHSIG) */
 }
 
+static void unmounter(void *arg) MAY_YIELD
+{
+	vfs_unmount_all();
+	*(int *)arg = root_close();
+	vfs_fini();
+	sched_stop();
+}
+
+/* Everybody is gone: no dentry is held. What the image lacks is written. */
+static int unmount(void)
+{
+	int error = -ENOMEM;
+
+	if (task_start(NULL, "unmounter", unmounter, &error) == 0)
+		sched_run();
+	return error;
+}
+
 int manager_run(int *ret_exit_status)
 {
+	int r;
+
 	if (!manager.ended || manager.closer)
 		sched_run();
 	process_put(manager.first);
@@ -454,9 +417,9 @@ int manager_run(int *ret_exit_status)
 	area_fini();
 	host_process_fini();
 	file_fini();
-	vfs_fini();
+	r = unmount();
 	host_fini();
 	sched_fini();
 	shm_fini();
-	return 0;
+	return r;
 }

@@ -23,6 +23,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum manager_image_use {
+	MANAGER_IMAGE_AUTO,  /* a layer if it is one or is empty, else the root */
+	MANAGER_IMAGE_LAYER, /* changes above the host's tree */
+	MANAGER_IMAGE_ROOT,  /* the whole tree */
+};
+
 struct manager_options {
 	int root_fd;	  /* the host directory that becomes "/", or -1: the host's own */
 	const char *path; /* program; NULL: argv[0], looked up in PATH inside */
@@ -36,10 +42,14 @@ struct manager_options {
 	uint32_t process_limit;	   /* 0: a default */
 	uint64_t descriptor_limit; /* 0: a default */
 	uint64_t memory_limit;	   /* bytes of changed files; 0: a default */
-	uint64_t spin_ns;	   /* MANAGER_SPIN_DEFAULT: a default */
-	unsigned int servers;	   /* tasks kept for calls; 0: a default */
-	uint32_t threads_max;	   /* in all programs, each may wait in a call; 0: a default */
-	bool keep_strangers;	   /* leave children alone that are no process inside (tests) */
+	const char *image; /* a file with an ext4 file system; NULL: changes are in memory */
+	enum manager_image_use image_use;
+	bool image_read_only; /* MANAGER_IMAGE_ROOT only */
+	uint64_t cache_limit; /* bytes of blocks kept in memory; 0: a default */
+	uint64_t spin_ns;     /* MANAGER_SPIN_DEFAULT: a default */
+	unsigned int servers; /* tasks kept for calls; 0: a default */
+	uint32_t threads_max; /* in all programs, each may wait in a call; 0: a default */
+	bool keep_strangers;  /* leave children alone that are no process inside (tests) */
 };
 #define MANAGER_SPIN_DEFAULT UINT64_MAX
 
@@ -52,7 +62,10 @@ struct manager_launch {
 MUST_USE int manager_start(const struct manager_options *options, struct manager_launch *ret);
 /* The first process's host process is this child of ours. 0 or -errno. */
 MUST_USE int manager_attach(pid_t pid);
-/* Until the first program has ended and all is gone. Exit status; 128 + signal if it was killed. */
+/*
+ * Until the first program has ended and all is gone. Exit status; 128 + signal if it was
+ * killed. 0, or -errno if changes of the image may be lost (said on standard error).
+ */
 MUST_USE int manager_run(int *ret_exit_status);
 /* To the group in front of the terminal (SIGINT, SIGTERM, SIGWINCH ...). */
 void manager_forward_signal(int sig);

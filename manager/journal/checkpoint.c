@@ -177,6 +177,7 @@ void journal_room_task(void *arg)
 {
 	struct journal *j = arg;
 
+	task_background();
 	keep_room(j);
 	j->room_task = NULL;
 	waitq_wake_all(&j->committed);

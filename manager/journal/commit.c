@@ -369,6 +369,7 @@ void journal_commit_task(void *arg)
 {
 	struct journal *j = arg;
 
+	task_background();
 	run(j);
 	j->task = NULL;
 	waitq_wake_all(&j->committed);

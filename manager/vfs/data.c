@@ -116,6 +116,11 @@ int vfs_sync(struct inode *inode, bool data_only)
 	return inode->ops->sync ? inode->ops->sync(inode, data_only) : 0;
 }
 
+int vfs_sync_fs(struct inode *inode)
+{
+	return inode->fs->sync ? inode->fs->sync(inode->fs) : 0;
+}
+
 /* ---- extended attributes: whose names are whose. */
 
 static bool has_prefix(const char *name, const char *prefix)

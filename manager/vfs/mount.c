@@ -158,10 +158,15 @@ int vfs_mount_list(unsigned int index, struct vfs_mount_info *ret)
 	return 0;
 }
 
-void vfs_fini(void)
+/* Those that are mounted meanwhile have nothing to write; none goes away. */
+void vfs_sync_all(void)
 {
-	struct dentry_stats stats;
+	for (unsigned int i = 0; i < mount_count; i++)
+		(void)!vfs_sync_fs(mounts[i].root->inode);
+}
 
+void vfs_unmount_all(void)
+{
 	while (mount_count > 0) {
 		struct mount *m = &mounts[--mount_count];
 
@@ -176,6 +181,13 @@ void vfs_fini(void)
 		*m = (struct mount){ NULL, NULL, NULL };
 	}
 	dentry_shrink(0);
+}
+
+void vfs_fini(void)
+{
+	struct dentry_stats stats;
+
+	vfs_unmount_all();
 	dentry_stats_get(&stats);
 	if (stats.dentries > 0 || inode_count() > 0)
 		fprintf(stderr, "vfs: %llu dentries and %llu inodes are still held\n",

@@ -23,6 +23,7 @@
 #define VFS_PATH_MAX 4096u
 #define VFS_LINK_DEPTH 40u
 #define VFS_GROUPS_MAX 64u
+#define VFS_CURSOR_END (UINT64_C(1) << 62) /* an overlay has two such ranges in a d_off */
 
 struct inode;
 struct dentry;
@@ -55,7 +56,7 @@ struct vfs_dirent {
 	size_t name_len;
 	uint64_t ino;
 	uint32_t type; /* DT_* */
-	uint64_t next; /* cursor after this name (d_off) */
+	uint64_t next; /* cursor after this name (d_off); below VFS_CURSOR_END */
 };
 typedef int vfs_emit_fn(void *ctx, const struct vfs_dirent *entry);
 
@@ -147,6 +148,7 @@ struct vfs_statfs {
 struct vfs_fs {
 	const char *type_name; /* "overlay", "proc", ... for /proc/mounts */
 	int (*statfs)(struct vfs_fs *fs, struct vfs_statfs *ret);
+	int (*sync)(struct vfs_fs *fs); /* all that was changed so far is durable; missing: it is */
 	void *private_data;
 	uint64_t dev; /* st_dev of its files: vfs_new_dev() */
 	bool read_only;
@@ -297,6 +299,8 @@ MUST_USE int vfs_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit,
 MUST_USE int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size) MAY_YIELD;
 MUST_USE int64_t vfs_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
 MUST_USE int vfs_sync(struct inode *inode, bool data_only) MAY_YIELD;
+MUST_USE int vfs_sync_fs(struct inode *inode) MAY_YIELD; /* the file system it is in */
+void vfs_sync_all(void) MAY_YIELD;			  /* all that are mounted: sync(2) */
 MUST_USE int vfs_statfs(struct inode *inode, struct vfs_statfs *ret) MAY_YIELD;
 
 /* xattr(7): size 0 asks for the size. */
@@ -325,7 +329,9 @@ struct vfs_mount_info {
 int vfs_mount_list(unsigned int index, struct vfs_mount_info *ret); /* -ENOENT past the end */
 MUST_USE int vfs_root(struct inode *root_of_fs, const char *source, struct dentry **ret);
 uint64_t vfs_new_dev(void);
-void vfs_fini(void); /* all mounts dropped; a leak is asserted */
+/* File systems may keep inodes of their own after it, until they are taken down. */
+void vfs_unmount_all(void);
+void vfs_fini(void); /* vfs_unmount_all(), and a leak is asserted */
 
 /* ---- file systems (each in its own folder). */
 /* mem/: a file system in memory. limit_bytes 0: half the machine's memory. */

@@ -7,12 +7,13 @@
 
 /*
  * Order of names: by hash where the directory has, or may get, a tree; names then keep their
- * places when blocks are split. A cursor is the hash, without its bit 0, above the minor
- * hash; two names of one hash are told apart by adding 1. In other directories names never
+ * places when blocks are split. A cursor is the hash above the minor hash, each without its
+ * bit 0; two names of one hash are told apart by adding 1. In other directories names never
  * move, and a cursor is a byte's number.
  */
-#define CURSOR_END (INT64_MAX - 2) /* who comes back with it has seen all */
-#define LEAVES_MAX 64u		   /* blocks that go on with one hash, read at once */
+#define CURSOR_END (VFS_CURSOR_END - 2) /* who comes back with it has seen all */
+#define MINOR_BITS 31u
+#define LEAVES_MAX 64u /* blocks that go on with one hash, read at once */
 
 struct entry {
 	uint64_t cursor;
@@ -44,7 +45,7 @@ static uint32_t type_of(const struct ext4_dirent *record)
 
 static uint64_t cursor_of(const struct dir_hash *hash)
 {
-	return (uint64_t)(hash->major >> 1) << 32 | hash->minor;
+	return (uint64_t)(hash->major >> 1) << MINOR_BITS | hash->minor >> 1;
 }
 
 static struct ext4_dirent *record_at(const struct listing *l, uint32_t offset)
@@ -131,7 +132,7 @@ static int compare(const void *a, const void *b)
 /* The names from `cursor` on that stand together, in order. */
 static int fill_hashed(struct listing *l, uint64_t cursor) MAY_YIELD
 {
-	uint32_t hash = (uint32_t)(cursor >> 32) << 1, next = 0;
+	uint32_t hash = (uint32_t)(cursor >> MINOR_BITS) << 1, next = 0;
 	int r = 0;
 
 	if (!dir_has_tree(l->dir)) {
@@ -154,7 +155,7 @@ static int fill_hashed(struct listing *l, uint64_t cursor) MAY_YIELD
 		if (l->entries[i].cursor <= l->entries[i - 1].cursor)
 			l->entries[i].cursor = l->entries[i - 1].cursor + 1;
 	/* Of more blocks with one hash than were read, the rest is passed over. */
-	l->next = next ? (uint64_t)((next >> 1) + (next & 1)) << 32 : CURSOR_END;
+	l->next = next ? (uint64_t)((next >> 1) + (next & 1)) << MINOR_BITS : CURSOR_END;
 	return r;
 }
 

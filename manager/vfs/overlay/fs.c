@@ -274,6 +274,13 @@ static int ovl_statfs(struct vfs_fs *vfs_fs, struct vfs_statfs *ret)
 	return r;
 }
 
+static int ovl_sync_fs(struct vfs_fs *vfs_fs) MAY_YIELD
+{
+	const struct ovl_fs *fs = vfs_fs->private_data;
+
+	return vfs_sync_fs(fs->upper);
+}
+
 static const struct inode_ops ovl_ops = {
 	.lookup = ovl_lookup,
 	.has_name = ovl_has_name,
@@ -344,6 +351,7 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
 	}
 	fs->fs.type_name = "overlay";
 	fs->fs.statfs = ovl_statfs;
+	fs->fs.sync = ovl_sync_fs;
 	fs->fs.private_data = fs;
 	fs->fs.dev = vfs_new_dev();
 	fs->work = work;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define UPPER_PART (UINT64_C(1) << 62) /* cursors of names that only the upper has */
+#define UPPER_PART VFS_CURSOR_END /* cursors of names that only the upper has */
 
 struct merge {
 	struct ovl_inode *dir;

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * root.c - what programs find at "/": the host's tree below, changes above, in memory or in
+ * an image; or an image alone.
+ *
+ * An image that is a layer has two directories at its root: `upper`, with the changes as
+ * the kernel's overlayfs stores them, and `work`, which is the overlay's own.
+ */
+#include "front/inside.h"
+
+#include "cache/cache.h"
+#include "device/disk.h"
+#include "front/manager.h"
+#include "front/proc_source.h"
+#include "vfs/ext4/ext4.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct {
+	const char *path; /* of the image, for messages */
+	struct disk *disk;
+	struct ext4 *ext4;
+	bool cached;
+	bool complained;
+} image;
+
+/* ---- the image. */
+
+static int complain(int error, const char *why)
+{
+	fprintf(stderr, "hascall run: %s: %s\n", image.path, why);
+	image.complained = true;
+	return error;
+}
+
+bool root_complained(void)
+{
+	return image.complained;
+}
+
+/* ---- mounts. */
+
+/* Put a file system on a directory of the root, which is made if it is missing. */
+static int mount_at(const struct vfs *view, const char *path, struct inode *root,
+		    const char *source) MAY_YIELD
+{
+	struct dentry *d;
+	int r = vfs_walk(view, NULL, path, VFS_FOLLOW | VFS_DIRECTORY, &d);
+
+	if (r == -ENOENT) {
+		r = vfs_mkdir(view, NULL, path, 0755);
+		if (r == 0)
+			r = vfs_walk(view, NULL, path, VFS_FOLLOW | VFS_DIRECTORY, &d);
+	}
+	if (r < 0) {
+		inode_put(root);
+		if (image.path && r == -EROFS)
+			fprintf(stderr, "hascall run: %s: %s is missing, and cannot be made\n",
+				image.path, path);
+		image.complained |= image.path && r == -EROFS;
+		return r;
+	}
+	r = vfs_mount(d, root, source);
+	dentry_put(d);
+	return r;
+}
+
+int root_mounts(const struct vfs *view)
+{
+	struct inode *dev, *proc;
+	int r = dev_fs_new(&dev);
+
+	if (r == 0)
+		r = mount_at(view, "/dev", dev, "dev");
+	if (r == 0)
+		r = proc_fs_new(&front_proc_source, &proc);
+	if (r == 0)
+		r = mount_at(view, "/proc", proc, "proc");
+	return r;
+}
+
+static int open_disk(bool read_only) MAY_YIELD
+{
+	int r = disk_open_image(image.path, read_only, &image.disk);
+
+	switch (r) {
+	case 0:
+		return 0;
+	case -EBUSY:
+		return complain(r, "is in use by another process");
+	case -EMEDIUMTYPE:
+		return complain(r, "is neither a regular file nor a block device");
+	case -ENOENT:
+		return complain(r, "no such file; 'hascall mkfs FILE SIZE' makes an image");
+	default:
+		return complain(r, strerror(-r));
+	}
+}
+
+static int open_image(const struct manager_options *o) MAY_YIELD
+{
+	const struct ext4_mount_options how = { .read_only = o->image_read_only };
+	struct ext4_report report;
+	int r;
+
+	image.path = o->image;
+	r = open_disk(o->image_read_only);
+	if (r < 0)
+		return r;
+	r = cache_init(o->cache_limit);
+	if (r < 0)
+		return complain(r, strerror(-r));
+	image.cached = true;
+	r = ext4_mount(image.disk, &how, &image.ext4, &report);
+	if (r < 0)
+		return complain(r, report.text[0] ? report.text : strerror(-r));
+	if (report.read_only && !o->image_read_only) {
+		char why[sizeof(report.text) + 64];
+
+		snprintf(why, sizeof(why), "%s; with --read-only it can be looked at", report.text);
+		return complain(-EROFS, why);
+	}
+	return 0;
+}
+
+/* ---- is it a layer? */
+
+struct seen {
+	bool upper, work, other;
+};
+
+static int look(void *ctx, const struct vfs_dirent *entry)
+{
+	struct seen *seen = ctx;
+
+	if (entry->name_len == 5 && memcmp(entry->name, "upper", 5) == 0)
+		seen->upper = true;
+	else if (entry->name_len == 4 && memcmp(entry->name, "work", 4) == 0)
+		seen->work = true;
+	else if (entry->name_len != 10 || memcmp(entry->name, "lost+found", 10) != 0)
+		seen->other = true;
+	return 0;
+}
+
+/* As asked; else a layer if it is one already, or is empty and so can become one. */
+static int is_layer(const struct manager_options *o, struct inode *root, bool *ret) MAY_YIELD
+{
+	struct seen seen = { false, false, false };
+	uint64_t cursor = 0;
+	int r;
+
+	if (o->image_use != MANAGER_IMAGE_AUTO) {
+		*ret = o->image_use == MANAGER_IMAGE_LAYER;
+		return 0;
+	}
+	r = vfs_readdir(root, &cursor, look, &seen);
+	*ret = !seen.other && seen.upper == seen.work;
+	return r;
+}
+
+static int part(struct inode *root, const char *name, struct inode **ret) MAY_YIELD
+{
+	const struct vfs_attr attr = { .mode = S_IFDIR | 0755 };
+	size_t len = strlen(name);
+	int r = root->ops->lookup(root, name, len, ret);
+
+	if (r == -ENOENT)
+		r = root->ops->create(root, name, len, &attr, ret);
+	if (r == 0 && !S_ISDIR((*ret)->type)) {
+		inode_put(*ret);
+		r = -ENOTDIR;
+	}
+	return r;
+}
+
+/* ---- the root. */
+
+static int over_host(const struct manager_options *o, struct inode *upper, struct inode *work,
+		     struct dentry **ret) MAY_YIELD
+{
+	int root_fd = o->root_fd >= 0 ? o->root_fd : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct inode *lower, *root;
+	int r = root_fd < 0 ? -errno : host_fs_new(root_fd, &lower);
+
+	if (r < 0) {
+		inode_put(upper);
+		inode_put(work);
+		return r;
+	}
+	r = overlay_fs_new(lower, upper, work, &root);
+	return r < 0 ? r : vfs_root(root, "overlay", ret);
+}
+
+static int layer_root(const struct manager_options *o, struct inode *root, struct dentry **ret)
+	MAY_YIELD
+{
+	struct inode *upper = NULL, *work = NULL;
+	int r = part(root, "upper", &upper);
+
+	if (r == 0)
+		r = part(root, "work", &work);
+	if (r < 0) {
+		inode_put(upper);
+		return complain(r, "its directories 'upper' and 'work' cannot be had");
+	}
+	return over_host(o, upper, work, ret);
+}
+
+static int image_root(const struct manager_options *o, struct dentry **ret) MAY_YIELD
+{
+	struct inode *root;
+	bool layer;
+	int r = open_image(o);
+
+	if (r == 0)
+		r = ext4_root(image.ext4, &root);
+	if (r < 0)
+		return r;
+	r = is_layer(o, root, &layer);
+	if (r == 0 && !layer)
+		return vfs_root(root, o->image, ret);
+	if (r == 0 && o->image_read_only)
+		r = complain(-EROFS, "a layer must be writable; --read-only is for whole trees");
+	if (r == 0)
+		r = layer_root(o, root, ret);
+	inode_put(root);
+	return r;
+}
+
+int root_build(const struct manager_options *o, struct dentry **ret)
+{
+	struct inode *upper;
+	int r;
+
+	if (o->image)
+		return image_root(o, ret);
+	r = mem_fs_new("tmpfs", o->memory_limit, 0755, &upper);
+	return r < 0 ? r : over_host(o, upper, NULL, ret);
+}
+
+int root_close(void)
+{
+	int r = image.ext4 ? ext4_unmount(image.ext4) : 0;
+
+	if (r < 0)
+		fprintf(stderr, "hascall run: %s: changes may be lost: %s\n", image.path,
+			strerror(-r));
+	if (image.cached)
+		cache_fini();
+	disk_close(image.disk);
+	memset(&image, 0, sizeof(image));
+	return r;
+}
