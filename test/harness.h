@@ -15,7 +15,8 @@
  *
  * Order    tests run one after the other, in the table's order.
  * Limit    a test has TEST_SECONDS (TEST_LONG: its own number; five times that
- *          under a sanitizer); then all its processes are killed.
+ *          under a sanitizer; HASCALL_TEST_SLOWER times that, if it is in the
+ *          environment); then all its processes are killed.
  * Owner    each test is a process of its own. It fails if it leaves a descriptor
  *          open or a process alive.
  * Thread   any thread, and any process made by fork(), may CHECK.
