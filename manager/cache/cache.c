@@ -104,7 +104,6 @@ void cache_map_init(struct cache_map *map, const struct cache_map_ops *ops, void
 
 void cache_map_fini(struct cache_map *map)
 {
-	map->closing = true;
 	LIST_EACH(node, &map->pages) {
 		struct cache_page *page = LIST_ENTRY(node, struct cache_page, map_node);
 

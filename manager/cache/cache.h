@@ -116,12 +116,11 @@ struct cache_map {
 	struct list node;	 /* of the maps that have something dirty */
 	uint64_t dirty_since_ns; /* in that list since */
 	unsigned int busy;	 /* tasks that read ahead or write back */
-	bool closing;
-	bool failing;	      /* the last write failed: no hurry to try again */
-	int error;	      /* of a write-back, not yet told */
-	int last_error;	      /* told or not */
-	uint64_t error_count; /* writes that failed */
-	struct disk *disk;    /* cache_map_disk() only */
+	bool failing;		 /* the last write failed: no hurry to try again */
+	int error;		 /* of a write-back, not yet told */
+	int last_error;		 /* told or not */
+	uint64_t error_count;	 /* writes that failed */
+	struct disk *disk;	 /* cache_map_disk() only */
 };
 
 /*

@@ -98,11 +98,9 @@ static void sort(uint64_t *indexes, size_t count)
 	}
 }
 
-/* The write-back task was called for pressure that is over, or its map goes away. */
+/* The write-back task was called for pressure that is over. */
 static bool may_stop(const struct sweep *s)
 {
-	if (s->map->closing)
-		return true;
 	return s->background && !cache.wanted && cache.dirty_bytes <= background_limit() / 2 &&
 	       clock_now_ns() - s->map->dirty_since_ns < CACHE_AGE_NS;
 }
@@ -280,7 +278,7 @@ static void write_map(struct cache_map *map)
 	map->busy++;
 	write_sweep(&s);
 	cache.wanted = false;
-	if (!map->closing && map->dirty_count > 0 && (is_due(map) || map->failing || !pressed())) {
+	if (map->dirty_count > 0 && (is_due(map) || map->failing || !pressed())) {
 		/* Changed since: young again, behind the others. */
 		map->dirty_since_ns = clock_now_ns();
 		list_del(&map->node);

@@ -98,7 +98,8 @@ static void io_begin(struct backing *s, struct cache_page *page, bool write)
 	} else {
 		s->reads++;
 	}
-	s->under_way++;
+	if (++s->under_way > s->most_under_way)
+		s->most_under_way = s->under_way;
 	if (s->spread_ns > 0)
 		takes_ns += backing_random(s, s->spread_ns);
 	CHECK_INT(event_init(&io->event, io_done), 0);
@@ -111,6 +112,7 @@ static void backing_read(struct cache_map *map, struct cache_page **pages, unsig
 {
 	struct backing *s = map->owner;
 
+	s->inside++;
 	if (s->yields)
 		task_yield();
 	for (unsigned int i = 0; i < count; i++) {
@@ -118,6 +120,9 @@ static void backing_read(struct cache_map *map, struct cache_page **pages, unsig
 		CHECK(i == 0 || pages[i]->index > pages[i - 1]->index);
 		io_begin(s, pages[i], false);
 	}
+	if (s->lingers_ns > 0)
+		sleep_ns(s->lingers_ns);
+	s->inside--;
 }
 
 static void backing_write(struct cache_map *map, struct cache_page **pages, unsigned int count)
@@ -128,6 +133,7 @@ static void backing_write(struct cache_map *map, struct cache_page **pages, unsi
 
 	CHECK(count > 0 && count <= CACHE_BATCH);
 	s->write_calls++;
+	s->inside++;
 	if (s->yields)
 		task_yield();
 	for (unsigned int i = 0; i < count; i++) {
@@ -135,6 +141,9 @@ static void backing_write(struct cache_map *map, struct cache_page **pages, unsi
 		CHECK(i == 0 || pages[i]->index > pages[i - 1]->index);
 		io_begin(s, pages[i], true);
 	}
+	if (s->lingers_ns > 0)
+		sleep_ns(s->lingers_ns);
+	s->inside--;
 }
 
 static const struct cache_map_ops backing_ops = { .read = backing_read, .write = backing_write };
@@ -155,6 +164,7 @@ void backing_init(struct backing *s, uint64_t count, uint32_t page_size)
 void backing_down(struct backing *s)
 {
 	cache_map_fini(&s->map);
+	CHECK_INT(s->inside, 0);
 	s->down = true;
 }
 

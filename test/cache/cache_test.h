@@ -34,8 +34,10 @@ struct backing {
 	bool yields; /* its ops yield before they do anything */
 	bool down;
 	int (*fails)(struct backing *s, bool write, uint64_t index); /* -errno, or 0; may be NULL */
+	uint64_t lingers_ns; /* its ops do not return for so long after they began all I/O */
 	/* what it saw */
-	uint64_t reads, writes, background_writes, write_calls, under_way;
+	uint64_t reads, writes, background_writes, write_calls, under_way, most_under_way;
+	unsigned int inside;	   /* its ops */
 	uint64_t written[LOG_MAX]; /* indexes, as the writes began; the first LOG_MAX */
 };
 

@@ -306,6 +306,8 @@ static void take_down_while_writing(void *arg)
 {
 	(void)arg;
 	s.yields = true;
+	s.lingers_ns = SECOND_NS;
+	s.read_ns = 0;
 	for (uint64_t i = 0; i < 600; i++)
 		fill(&s, i, 200);
 	while (s.background_writes == 0)

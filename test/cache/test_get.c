@@ -346,13 +346,25 @@ static void read_ahead_takes_no_more_than_its_share(void)
 	end_cache();
 }
 
+static void take_down_soon(void *arg) MAY_YIELD;
+static void take_down_soon(void *arg)
+{
+	(void)arg;
+	task_yield();
+	CHECK_INT(s.inside, 1);
+	backing_down(&s); /* waits for what is under way, and for the task */
+	CHECK_INT(clock_now_ns(), SECOND_NS);
+}
+
 static void a_map_that_is_read_ahead_can_be_taken_down(void)
 {
 	begin_cache(PAGES(640));
 	backing_init(&s, 100, 4096);
 	s.yields = true;
+	s.lingers_ns = SECOND_NS;
 	cache_read_ahead(&s.map, 0, 10);
-	backing_fini(&s); /* waits for what is under way */
+	run_task(take_down_soon, NULL);
+	backing_fini(&s);
 	end_cache();
 }
 

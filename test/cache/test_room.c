@@ -92,6 +92,7 @@ static void in_pieces(void *arg)
 			cache_read_ahead(&s.map, LIMIT + i, 32);
 		for (unsigned int piece = 0; piece < 8; piece++)
 			peek(&s, LIMIT + i);
+		peek(&s, LIMIT + i - (i > 0)); /* what lies over the edge of a page */
 	}
 	reads = s.reads;
 	for (uint64_t i = 0; i < LIMIT / 2; i++)
@@ -246,6 +247,36 @@ static void with_all_dirty_a_get_waits_for_write_back(void)
 	with_store(all_dirty);
 }
 
+/* Too little is dirty to be written for that alone. */
+static void pinned_and_dirty(void *arg) MAY_YIELD;
+static void pinned_and_dirty(void *arg)
+{
+	struct cache_page *page;
+
+	(void)arg;
+	for (uint64_t i = 0; i < LIMIT; i++) {
+		CHECK_INT(cache_get_new(&s.map, i, &pinned[i]), 0);
+		if (i >= LIMIT - 50)
+			cache_dirty(pinned[i]);
+		if (i >= LIMIT - 50)
+			cache_put(pinned[i]);
+	}
+	CHECK_INT(clock_now_ns(), 0);
+	for (uint64_t i = LIMIT; i < LIMIT + 50; i++) {
+		CHECK_INT(cache_get_new(&s.map, i, &page), 0);
+		cache_put(page);
+		CHECK_INT(stats().bytes, PAGES(LIMIT));
+	}
+	CHECK_INT(clock_now_ns(), MILLISECOND_NS); /* one write-back */
+	for (uint64_t i = 0; i < LIMIT - 50; i++)
+		cache_put(pinned[i]);
+}
+
+static void what_little_is_dirty_is_written_when_there_is_no_room(void)
+{
+	with_store(pinned_and_dirty);
+}
+
 static void all_held(void *arg) MAY_YIELD;
 static void all_held(void *arg)
 {
@@ -318,6 +349,7 @@ static const struct test tests[] = {
 	TEST(with_all_pinned_the_reserve_is_used_and_then_there_is_no_memory),
 	TEST(who_waits_for_room_goes_on_when_a_page_is_put_back),
 	TEST(with_all_dirty_a_get_waits_for_write_back),
+	TEST(what_little_is_dirty_is_written_when_there_is_no_room),
 	TEST(with_all_held_the_reserve_keeps_a_get_going),
 	TEST(a_cache_has_a_size_of_its_own_choice_and_a_smallest),
 	TEST(the_smallest_cache_keeps_its_limit),

@@ -57,6 +57,7 @@ static void scattered(void *arg)
 		fill(&s, i * 2741 % 4999, (uint8_t)i); /* 4999 is a prime number */
 	CHECK_INT(sync_all(), 0);
 	CHECK_INT(s.writes, 1000);
+	CHECK(s.write_calls >= 1000 / CACHE_BATCH);
 	for (uint64_t i = 1; i < 1000; i++) {
 		CHECK(s.written[i] > last);
 		last = s.written[i];
@@ -139,7 +140,7 @@ static void keep_dirtying(void *arg)
 static void dirtied_since(void *arg) MAY_YIELD;
 static void dirtied_since(void *arg)
 {
-	struct sync y = { .first = 0, .end = UINT64_MAX };
+	static struct sync y = { .first = 0, .end = UINT64_MAX }; /* outlives this task */
 
 	(void)arg;
 	for (uint64_t i = 0; i < 10; i++)
@@ -158,6 +159,85 @@ static void dirtied_since(void *arg)
 static void a_sync_ends_although_its_pages_are_changed_all_the_time(void)
 {
 	with_store(dirtied_since);
+}
+
+/* Another page of the range is changed, and written for somebody else, after a sync began. */
+static void written_since(void *arg) MAY_YIELD;
+static void written_since(void *arg)
+{
+	struct sync a = { .end = UINT64_MAX }, b = { .first = 2, .end = 3 };
+
+	(void)arg;
+	fill(&s, 1, 200);
+	CHECK_INT(peek(&s, 2), 2);
+	spawn("a", sync_range, &a);
+	task_yield();
+	fill(&s, 2, 200);
+	s.write_ns = SECOND_NS;
+	spawn("b", sync_range, &b);
+	while (!a.done || !b.done)
+		sleep_ns(MILLISECOND_NS);
+	CHECK(b.at_ns > a.at_ns + SECOND_NS / 2);
+}
+
+static void a_sync_does_not_wait_for_writes_of_later_changes(void)
+{
+	with_store(written_since);
+}
+
+/* A sync has looked through all that is dirty, and writes the first of it. */
+static void changed_plans(void *arg) MAY_YIELD;
+static void changed_plans(void *arg)
+{
+	struct sync a = { .end = UINT64_MAX };
+	struct cache_page *page;
+
+	(void)arg;
+	s.read_ns = 0;
+	for (uint64_t i = 0; i < 500; i++)
+		fill(&s, i, 200);
+	s.yields = true;
+	spawn("a", sync_range, &a);
+	task_yield();
+	CHECK(s.write_calls == 1);
+	CHECK_INT(cache_get(&s.map, 450, &page), 0);
+	CHECK_INT(page->state, CACHE_DIRTY);
+	cache_hold(page);
+	cache_drop(&s.map, 460, 470);
+	while (!a.done)
+		sleep_ns(MILLISECOND_NS);
+	CHECK_INT(a.result, 0);
+	CHECK_INT(s.writes, 500 - 11);
+	CHECK_INT(backing_page(&s, 450)[0], 450 % 251);
+	CHECK_INT(backing_page(&s, 460)[0], 460 % 251);
+	cache_release(page);
+	cache_put(page);
+}
+
+static void what_is_held_or_dropped_meanwhile_is_not_written(void)
+{
+	with_store(changed_plans);
+}
+
+static void very_many(void *arg) MAY_YIELD;
+static void very_many(void *arg)
+{
+	(void)arg;
+	s.read_ns = 0;
+	s.write_ns = SECOND_NS;
+	for (uint64_t i = 0; i < 3000; i++)
+		fill(&s, i, 200);
+	CHECK_INT(s.writes, 0);
+	s.most_under_way = 0;
+	CHECK_INT(sync_all(), 0);
+	CHECK_INT(s.writes, 3000);
+	CHECK(s.most_under_way >= 512);
+	CHECK(s.most_under_way <= 1024 + CACHE_BATCH);
+}
+
+static void a_sync_does_not_flood_the_device(void)
+{
+	with_cache(PAGES(100000), very_many);
 }
 
 static void two_syncs(void *arg) MAY_YIELD;
@@ -272,6 +352,22 @@ static void what_is_dirty_for_five_seconds_is_written(void)
 	with_store(five_seconds);
 }
 
+static void many_of_age(void *arg) MAY_YIELD;
+static void many_of_age(void *arg)
+{
+	(void)arg;
+	s.read_ns = 0;
+	for (uint64_t i = 0; i < 700; i++)
+		fill(&s, i, 200);
+	sleep_ns(CACHE_AGE_NS + SECOND_NS);
+	CHECK_INT(s.writes, 700);
+}
+
+static void all_of_a_map_is_written_when_its_time_has_come(void)
+{
+	with_store(many_of_age);
+}
+
 static void pressure(void *arg) MAY_YIELD;
 static void pressure(void *arg)
 {
@@ -314,6 +410,14 @@ static void write_many(void *arg)
 	}
 }
 
+static void watch_writers(void *arg) MAY_YIELD;
+static void watch_writers(void *arg)
+{
+	(void)arg;
+	sleep_ns(SECOND_NS);
+	CHECK(s.writes >= 3600); /* all but what may be dirty: 13 times 300 in 10 ms each */
+}
+
 static void writers_wait_while_too_much_is_dirty_and_go_on(void)
 {
 	static uint64_t from[] = { 0, 1000, 2000, 3000 };
@@ -323,7 +427,7 @@ static void writers_wait_while_too_much_is_dirty_and_go_on(void)
 	s.write_ns = 10 * MILLISECOND_NS;
 	for (unsigned int i = 0; i < ARRAY_COUNT(from); i++)
 		spawn("write", write_many, &from[i]);
-	run();
+	run_task(watch_writers, NULL);
 	for (uint64_t i = 0; i < 4000; i++)
 		CHECK_INT(backing_page(&s, i)[0], i % 100);
 	CHECK_INT(s.writes, 4000);
@@ -471,10 +575,14 @@ static const struct test tests[] = {
 	TEST(a_sync_of_a_range_writes_that_range),
 	TEST(a_sync_does_not_wait_for_writes_outside_its_range),
 	TEST(a_sync_ends_although_its_pages_are_changed_all_the_time),
+	TEST(a_sync_does_not_wait_for_writes_of_later_changes),
+	TEST(what_is_held_or_dropped_meanwhile_is_not_written),
+	TEST(a_sync_does_not_flood_the_device),
 	TEST(a_sync_waits_for_writes_that_another_began_and_writes_nothing_twice),
 	TEST(a_failed_write_is_told_to_all_who_wait_and_tried_again),
 	TEST(an_error_in_the_background_is_told_to_the_next_sync_once),
 	TEST(what_is_dirty_for_five_seconds_is_written),
+	TEST(all_of_a_map_is_written_when_its_time_has_come),
 	TEST(a_third_of_what_may_be_dirty_is_written_at_once),
 	TEST(writers_wait_while_too_much_is_dirty_and_go_on),
 	TEST(nobody_waits_for_ever_for_a_device_that_fails),
