@@ -17,6 +17,8 @@ struct ext4 *fs;
 struct test_disk *image_disk;
 uint64_t image_seed, image_cache_bytes = UINT64_C(64) << 20;
 
+const char *image_made;
+
 static struct disk *disk;
 static char path[64];
 static uint64_t image_size;
@@ -161,6 +163,10 @@ void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void))
 	snprintf(text, sizeof(text), "PATH=$PATH:/sbin:/usr/sbin; mke2fs -q -F -t ext4 %s %s 2>&1",
 		 mke2fs_options, path);
 	command(text);
+	if (image_made) {
+		CHECK_INT(setenv("IMAGE", path, 1), 0);
+		command(image_made);
+	}
 	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true,
 						      .seeded = image_seed != 0,
 						      .seed = image_seed },

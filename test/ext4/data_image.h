@@ -19,6 +19,7 @@ extern struct ext4 *fs;
 extern struct test_disk *image_disk;
 extern uint64_t image_seed; /* of image_random(); and, before image_run(), of the order of tasks */
 
+extern const char *image_made;	   /* shell commands after mke2fs; the image is $IMAGE; or NULL */
 extern uint64_t image_cache_bytes; /* the cache's limit */
 
 void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void));

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -384,6 +385,69 @@ static void data_that_could_not_be_written_is_kept_and_told(void)
 	image_run("-b 4096", MIB(32), write_error);
 }
 
+/* ---- files of the old kind: blocks in lists of numbers. */
+
+#define OLD_SIZE 2000000u
+
+/* The bytes that `seq` prints. */
+static void old_model(void)
+{
+	uint32_t at = 0;
+
+	for (unsigned int i = 1; at < OLD_SIZE; i++) {
+		char text[16];
+		int length = snprintf(text, sizeof(text), "%u\n", i);
+
+		memcpy(model + at, text, (size_t)length);
+		at += (uint32_t)length;
+	}
+	memset(model + OLD_SIZE, 0, MODEL_SIZE - OLD_SIZE);
+	model_end = OLD_SIZE;
+}
+
+static void old_kind(void) MAY_YIELD
+{
+	uint64_t before;
+
+	begin(9);
+	inode_put(&file->inode);
+	image_unlink("file");
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	before = fs->free_blocks;
+	file = image_find("old");
+	CHECK_INT(file->flags & EXT4_EXTENTS_FL, 0);
+	old_model();
+	file_is_model();
+	/* Over its blocks one may write; it gets no new ones. */
+	write_at(5000, 300000);
+	CHECK_INT(ext4_write(&file->inode, seen, 10, OLD_SIZE + 100000), -EOPNOTSUPP);
+	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 5000),
+		  -EOPNOTSUPP);
+	file_is_model();
+	truncate_to(1500001);
+	file_is_model();
+	truncate_to(9000);
+	inode_put(&file->inode);
+	image_again();
+	file = image_find("old");
+	file_is_model();
+	inode_put(&file->inode);
+	image_unlink("old");
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	CHECK(fs->free_blocks > before + OLD_SIZE / fs->block_size);
+	file = image_file("file");
+	end();
+}
+
+static void files_of_the_old_kind_are_read_written_over_and_freed(void)
+{
+	image_made = "PATH=$PATH:/sbin:/usr/sbin; (seq 1 1000000 | head -c 2000000 >/tmp/old.$$ && "
+		     "debugfs -w -R \"write /tmp/old.$$ old\" $IMAGE && "
+		     "tune2fs -O extents $IMAGE; e=$?; rm /tmp/old.$$; exit $e) 2>&1";
+	image_run("-b 1024 -O ^extents,^64bit", MIB(16), old_kind);
+	image_run("-b 4096 -O ^extents,^64bit", MIB(32), old_kind);
+}
+
 static const struct test tests[] = {
 	TEST(a_write_gets_blocks_when_it_goes_to_the_disk),
 	TEST_LONG(any_mix_of_operations_gives_the_models_bytes, 120),
@@ -391,6 +455,7 @@ static const struct test tests[] = {
 	TEST(holes_are_found_in_memory_and_on_the_disk),
 	TEST(files_may_be_as_long_as_block_numbers_reach),
 	TEST(an_error_of_the_device_is_told_to_who_reads),
+	TEST(files_of_the_old_kind_are_read_written_over_and_freed),
 	TEST(data_that_could_not_be_written_is_kept_and_told),
 };
 TEST_MAIN(tests)

@@ -201,7 +201,7 @@ int ext4_fallocate(struct inode *vfs_inode, int mode, uint64_t offset, uint64_t 
 
 	if (r < 0)
 		return r;
-	if (mode & ~known)
+	if ((mode & ~known) || !(inode->flags & EXT4_EXTENTS_FL))
 		return -EOPNOTSUPP;
 	if (size > data_size_max(inode) || offset > data_size_max(inode) - size)
 		return -EFBIG;

@@ -141,7 +141,9 @@ static int resize_memory(struct data_map *map, uint64_t size)
 		hashes = calloc(size >> DATA_PAGE_SHIFT, sizeof(*hashes));
 		if (!hashes)
 			return -ENOMEM;
-		memcpy(hashes, map->hashes, (map->size >> DATA_PAGE_SHIFT) * sizeof(*hashes));
+		if (map->size > 0)
+			memcpy(hashes, map->hashes,
+			       (map->size >> DATA_PAGE_SHIFT) * sizeof(*hashes));
 	} else {
 		hashes = map->hashes;
 	}
@@ -501,6 +503,7 @@ static void look_task(void *arg) MAY_YIELD
 	struct ext4_maps *maps = fs->maps;
 	bool any = true;
 
+	task_background();
 	while (any && !maps->stopping) {
 		(void)!waitq_wait(&maps->wake, clock_now_ns() + DATA_MAP_NS, WAIT_SURE);
 		any = look_at_all(maps);
@@ -603,8 +606,6 @@ int ext4_map_file(struct inode *vfs_inode, bool for_write, struct vfs_mapping *r
 		return -ENODEV;
 	if (for_write)
 		r = ext4_writable(inode->fs);
-	if (r == 0 && for_write && !(inode->flags & EXT4_EXTENTS_FL))
-		r = -EOPNOTSUPP;
 	if (r < 0)
 		return r;
 	task_lock_take(&inode->lock);

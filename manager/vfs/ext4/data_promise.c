@@ -90,7 +90,10 @@ int data_promise(struct ext4_inode *inode, uint32_t first, uint32_t end, unsigne
 		r = ext4_map(inode, block, 1, &run);
 		if (r < 0 || run.kind == EXT4_MAPPED)
 			continue;
-		r = promise_one(inode, block, run.kind);
+		/* A map of the old kind gets no new blocks. */
+		r = inode->flags & EXT4_EXTENTS_FL ? 0 : -EOPNOTSUPP;
+		if (r == 0)
+			r = promise_one(inode, block, run.kind);
 		if (r == 0)
 			added |= 1u << (block - first);
 	}

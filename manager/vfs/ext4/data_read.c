@@ -1,4 +1,5 @@
 #include "vfs/ext4/data_io.h"
+#include "vfs/ext4/inside.h"
 
 #include <errno.h>
 #include <string.h>
@@ -140,22 +141,6 @@ static ssize_t read_pages(struct ext4_inode *inode, char *to, size_t size, uint6
 	return (ssize_t)done;
 }
 
-/* relatime: the access time moves when it is older than the last change, or a day old. */
-static void note_access(struct ext4_inode *inode)
-{
-	struct timespec now;
-
-	if (inode->fs->read_only || (inode->flags & EXT4_NOATIME_FL))
-		return;
-	now = vfs_now();
-	if (inode->atime.tv_sec > inode->mtime.tv_sec &&
-	    inode->atime.tv_sec > inode->ctime.tv_sec &&
-	    now.tv_sec - inode->atime.tv_sec < 24 * 60 * 60)
-		return;
-	inode->atime = now;
-	ext4_inode_mark(inode);
-}
-
 static ssize_t read_inside(struct ext4_inode *inode, char *buf, size_t size, uint64_t offset)
 	MAY_YIELD
 {
@@ -187,6 +172,6 @@ ssize_t ext4_read(struct inode *vfs_inode, void *buf, size_t size, uint64_t offs
 	r = read_inside(inode, buf, size, offset);
 	data_read_end(d);
 	if (r >= 0)
-		note_access(inode);
+		ext4_note_access(inode);
 	return r;
 }

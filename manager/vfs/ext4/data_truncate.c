@@ -96,10 +96,7 @@ static int cut_disk(struct ext4_inode *inode) MAY_YIELD
 	bool was_orphan = inode->state & EXT4_I_ORPHAN;
 	int r;
 
-	if (!(inode->flags & EXT4_EXTENTS_FL)) {
-		end = first; /* no blocks: ext4_truncate() saw to that */
-		r = cut_large(inode, first);
-	} else if (extent_depth(inode) == 0) {
+	if ((inode->flags & EXT4_EXTENTS_FL) && extent_depth(inode) == 0) {
 		r = cut_small(inode, first, &end);
 		if (r == 0 && end > first)
 			r = ext4_unmap(inode, first, end);
@@ -144,8 +141,6 @@ int ext4_truncate(struct ext4_inode *inode, uint64_t size)
 	struct ext4_data *d;
 	int r = ext4_writable(inode->fs);
 
-	if (r == 0 && !(inode->flags & EXT4_EXTENTS_FL) && inode->blocks > 0)
-		r = -EOPNOTSUPP;
 	if (r == 0 && size > data_size_max(inode))
 		r = -EFBIG;
 	if (r == 0 && !S_ISREG(inode->mode))

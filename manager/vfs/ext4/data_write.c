@@ -61,7 +61,7 @@ static int write_part(struct ext4_inode *inode, const struct part *part) MAY_YIE
 /* The disk is full: what waits may want less than it was promised, what was freed may come. */
 void data_make_room(struct ext4_inode *inode)
 {
-	(void)!cache_sync(&inode->pages, 0, UINT64_MAX);
+	(void)!ext4_files_write(inode->fs);
 	ext4_make_room(inode->fs);
 }
 
@@ -104,10 +104,7 @@ int data_writable(const struct ext4_inode *inode)
 {
 	int r = ext4_writable(inode->fs);
 
-	if (r == 0 && !S_ISREG(inode->mode))
-		r = -EINVAL;
-	/* Maps of the old kind are only read. */
-	return r == 0 && !(inode->flags & EXT4_EXTENTS_FL) ? -EOPNOTSUPP : r;
+	return r == 0 && !S_ISREG(inode->mode) ? -EINVAL : r;
 }
 
 static ssize_t write_locked(struct ext4_inode *inode, const void *buf, size_t size, uint64_t offset)

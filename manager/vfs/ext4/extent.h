@@ -101,9 +101,12 @@ void extent_runs_add(struct ext4_inode *inode, const struct extent *run);
 /* What is known of the file is true no more. */
 void extent_runs_forget(struct ext4_inode *inode);
 
-/* ---- indirect.c: files of old kind, read only. As extent_find and extent_around. */
+/* ---- indirect.c: files of the old kind: nothing is added to them. As extent_around. */
 MUST_USE int indirect_around(struct ext4_inode *inode, uint32_t logical, struct extent *ret)
 	MAY_YIELD;
+
+/* ---- indirect_free.c. As ext4_unmap(), up to the file's end. */
+MUST_USE int indirect_unmap(struct ext4_inode *inode, uint32_t first) MAY_YIELD;
 
 /* ---- extent.c. The extent or hole around `logical`; map_lock is held. */
 MUST_USE int extent_look(struct ext4_inode *inode, uint32_t logical, struct extent *ret) MAY_YIELD;

@@ -85,7 +85,8 @@ int ext4_unmap(struct ext4_inode *inode, uint32_t first, uint64_t end)
 	int r = ext4_writable(inode->fs);
 
 	if (r == 0 && !(inode->flags & EXT4_EXTENTS_FL))
-		return inode->blocks == 0 ? 0 : -EOPNOTSUPP;
+		return end < inode->size >> inode->fs->block_shift ? -EOPNOTSUPP
+								   : indirect_unmap(inode, first);
 	while (r == 0 && left > first) {
 		struct journal_handle h;
 		struct extent_change c = { .h = &h, .inode = inode, .promised = true };

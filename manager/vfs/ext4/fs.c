@@ -95,13 +95,9 @@ static int readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD
 	return (int)len;
 }
 
-static ssize_t read_file(struct inode *inode, void *buf, size_t size, uint64_t offset) MAY_YIELD
+static int sync_all(struct vfs_fs *vfs_fs) MAY_YIELD
 {
-	ssize_t r = ext4_read(inode, buf, size, offset);
-
-	if (r > 0)
-		ext4_note_access(ext4_i(inode));
-	return r;
+	return ext4_sync_fs(vfs_fs->private_data);
 }
 
 static int statfs(struct vfs_fs *vfs_fs, struct vfs_statfs *ret)
@@ -131,6 +127,7 @@ void ext4_vfs_init(struct ext4 *fs)
 	fs->fs = (struct vfs_fs){
 		.type_name = "ext4",
 		.statfs = statfs,
+		.sync = sync_all,
 		.private_data = fs,
 		.dev = vfs_new_dev(),
 	};
@@ -209,7 +206,7 @@ static int sync_names(struct inode *inode, bool data_only) MAY_YIELD
 const struct inode_ops ext4_file_ops = {
 	.getattr = getattr,
 	.setattr = setattr,
-	.read = read_file,
+	.read = ext4_read,
 	.write = ext4_write,
 	.fallocate = ext4_fallocate,
 	.seek_data = ext4_seek_data,

@@ -571,6 +571,7 @@ void ext4_touch(struct ext4_inode *inode)
 {
 	inode->mtime = vfs_now();
 	inode->ctime = inode->mtime;
+	ext4_inode_mark(inode);
 }
 
 static bool is_before(const struct timespec *a, const struct timespec *b)

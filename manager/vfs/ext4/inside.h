@@ -70,9 +70,12 @@ bool ext4_link_is_fast(const struct ext4_inode *inode);
 void ext4_inode_perm(struct ext4_inode *inode);
 /* relatime. */
 void ext4_note_access(struct ext4_inode *inode);
-/* mtime and ctime are now. */
+/* mtime and ctime are now; marked. */
 void ext4_touch(struct ext4_inode *inode);
 uint32_t ext4_group_of_inode(const struct ext4 *fs, uint32_t number);
+
+/* Data of files that somebody has goes to the disk. 0, or the first error. */
+MUST_USE int ext4_files_write(struct ext4 *fs) MAY_YIELD;
 
 /* ---- release.c: inodes that nobody has any more. */
 /* Wait until those that are closing are closed. */

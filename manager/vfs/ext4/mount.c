@@ -313,8 +313,7 @@ static int commit(struct ext4 *fs) MAY_YIELD
 	return r < 0 ? r : disk_flush(fs->disk);
 }
 
-/* Data of files that somebody has. */
-static int write_files(struct ext4 *fs) MAY_YIELD
+int ext4_files_write(struct ext4 *fs)
 {
 	int first = 0;
 
@@ -351,7 +350,7 @@ int ext4_sync_fs(struct ext4 *fs)
 		return 0;
 	ext4_maps_push(fs);
 	ext4_closing_wait(fs);
-	wrong = write_files(fs);
+	wrong = ext4_files_write(fs);
 	r = ext4_inodes_store_marked(fs);
 	if (r == 0)
 		r = store_counters(fs);

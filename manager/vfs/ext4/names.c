@@ -70,10 +70,6 @@ int ext4_may_remove(const struct ext4_inode *dir, const struct ext4_inode *inode
 
 	if (dir->flags & fixed || inode->flags & fixed)
 		return -EPERM;
-	/* Blocks that are found by the old kind of map cannot be freed. */
-	if (inode->blocks > 0 && !(inode->flags & EXT4_EXTENTS_FL) &&
-	    (!S_ISLNK(inode->mode) || !ext4_link_is_fast(inode)))
-		return -EOPNOTSUPP;
 	if (inode->nlink == 0)
 		return ext4_damage(dir->fs, "inode %u has more names than it counts",
 				   inode->number);
