@@ -190,6 +190,10 @@ int ext4_journal_find(struct ext4 *fs, struct ext4_report *report)
 				"its journal holds changes, but nothing says that they are due");
 	if (r < 0 && !needed && r != -ENOMEM && r != -EIO) {
 		/* Nothing in it is missed by who reads. */
+		char why[sizeof(report->text)];
+
+		memcpy(why, report->text, sizeof(why));
+		ext4_refuse(report, 0, "it is read-only: %.200s", why);
 		if (fs->journal)
 			(void)!journal_close(fs->journal);
 		fs->journal = NULL;
