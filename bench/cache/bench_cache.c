@@ -411,7 +411,8 @@ static void show_costs(void)
 		const double *ns = costs[i].ns;
 
 		if (json)
-			printf("%s{\"name\": \"%s\", \"min\": %.1f, \"median\": %.1f, \"max\": %.1f}",
+			printf("%s{\"name\": \"%s\", \"min\": %.1f, \"median\": %.1f, "
+			       "\"max\": %.1f}",
 			       i == 0 ? "\n], \"unit\": \"ns\", \"figures\": [\n" : ",\n",
 			       costs[i].name, ns[0], ns[ROUNDS / 2], ns[ROUNDS - 1]);
 		else
