@@ -4,6 +4,8 @@
 #include "call/exec.h"
 #include "cmd/cmd.h"
 #include "front/manager.h"
+#include "proc/proc.h"
+#include "run/init_image.h"
 #include "run/launch.h"
 
 #include <errno.h>
@@ -19,9 +21,12 @@
 
 #define NAME "run"
 #define GROUPS_MAX 64
+#define BOOT_SCRIPT "/etc/hascall/init"
+#define BOOT_WORDS 4u
 
 static const char help[] =
 	"usage: hascall run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
+	"       hascall run [OPTION...] --boot[=SCRIPT]\n"
 	"\n"
 	"Run PROGRAM inside a POSIX manager: it sees this machine's files and may change\n"
 	"them, but every change stays in memory and is gone when PROGRAM ends; with --image,\n"
@@ -34,6 +39,10 @@ static const char help[] =
 	"                      is empty or a layer); root: the whole tree (default else)\n"
 	"      --read-only     do not change the image; only as root\n"
 	"      --cache SIZE    keep at most SIZE bytes of the image in memory\n"
+	"      --boot[=SCRIPT] start what a script inside says (hascall-init(5)), and end when\n"
+	"                      all that has ended; default: " BOOT_SCRIPT "\n"
+	"      --verbose       with --boot: tell what is started and how it ends\n"
+	"      --servers N     keep N tasks to serve calls (default 8); 0: a task for each call\n"
 	"      --strace        print each call the manager serves, on standard error\n"
 	"      --processes N   at most N processes at a time (default 1024)\n"
 	"      --memory SIZE   at most SIZE bytes of changed files (K, M, G; default: half\n"
@@ -46,6 +55,8 @@ static const char help[] =
 
 struct run_options {
 	struct manager_options manager;
+	const char *boot; /* the script; NULL: a program is run */
+	bool verbose;
 	bool done;  /* --help or --version: nothing to run */
 	int status; /* then, or for a wrong option */
 };
@@ -69,6 +80,21 @@ static void take_number(struct run_options *o, int option, const char *text)
 	}
 }
 
+static void take_servers(struct run_options *o, const char *text)
+{
+	uint64_t value;
+
+	if (strcmp(text, "0") == 0) {
+		o->manager.servers = MANAGER_SERVERS_PER_CALL;
+	} else if (cmd_read_number(text, false, &value) && value <= PROC_THREADS_DEFAULT) {
+		o->manager.servers = (unsigned int)value;
+	} else {
+		cmd_complain(NAME, "--servers takes a number from 0 to %u, not '%s'",
+			     PROC_THREADS_DEFAULT, text);
+		o->status = CMD_USAGE;
+	}
+}
+
 static void take_use(struct run_options *o, const char *text)
 {
 	if (strcmp(text, "layer") == 0) {
@@ -81,8 +107,8 @@ static void take_use(struct run_options *o, const char *text)
 	}
 }
 
-/* Options that mean nothing without another one. */
-static void check_options(struct run_options *o)
+/* Options that mean nothing without another one, or exclude it. */
+static void check_options(struct run_options *o, const char *program)
 {
 	const struct manager_options *m = &o->manager;
 	const char *alone = m->image_read_only			 ? "read-only"
@@ -90,7 +116,15 @@ static void check_options(struct run_options *o)
 			    : m->cache_limit != 0		 ? "cache"
 								 : NULL;
 
-	if (!m->image && alone)
+	if (o->boot && program)
+		cmd_complain(NAME, "--boot starts what its script says; no program is named then");
+	else if (o->boot && o->boot[0] != '/')
+		cmd_complain(NAME, "--boot: '%s' is no path from the root inside", o->boot);
+	else if (!o->boot && !program)
+		cmd_complain(NAME, "no program is named; 'hascall run --help' tells the usage");
+	else if (o->verbose && !o->boot)
+		cmd_complain(NAME, "--verbose is about --boot");
+	else if (!m->image && alone)
 		cmd_complain(NAME, "--%s is about an image: --image FILE names it", alone);
 	else if (m->image && m->memory_limit)
 		cmd_complain(NAME,
@@ -114,6 +148,15 @@ static void take_option(struct run_options *o, int option)
 		break;
 	case 'r':
 		o->manager.image_read_only = true;
+		break;
+	case 'b':
+		o->boot = optarg ? optarg : BOOT_SCRIPT;
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	case 'n':
+		take_servers(o, optarg);
 		break;
 	case 'p':
 	case 'm':
@@ -141,6 +184,9 @@ static void read_options(int argc, char **argv, struct run_options *o)
 		{ "image-as", required_argument, NULL, 'a' },
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "cache", required_argument, NULL, 'c' },
+		{ "boot", optional_argument, NULL, 'b' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "servers", required_argument, NULL, 'n' },
 		{ "strace", no_argument, NULL, 's' },
 		{ "processes", required_argument, NULL, 'p' },
 		{ "memory", required_argument, NULL, 'm' },
@@ -157,12 +203,7 @@ static void read_options(int argc, char **argv, struct run_options *o)
 		take_option(o, option);
 	if (o->done || o->status)
 		return;
-	if (optind >= argc) {
-		cmd_complain(NAME, "no program is named; 'hascall run --help' tells the usage");
-		o->status = CMD_USAGE;
-		return;
-	}
-	check_options(o);
+	check_options(o, argv[optind]);
 }
 
 static int complain_of(const char *program, int error, const char *why)
@@ -231,6 +272,27 @@ static void describe_user(struct manager_options *m, gid_t groups[GROUPS_MAX],
 	m->cwd = getcwd(directory, PATH_MAX);
 }
 
+/* Process 1 is our own: it comes with us. */
+static void describe_boot(struct run_options *o, const char *argv[BOOT_WORDS])
+{
+	union {
+		const char **words;
+		char *const *argv; /* nobody writes to them */
+	} as = { argv };
+	unsigned int count = 0;
+
+	argv[count++] = "init";
+	if (o->verbose)
+		argv[count++] = "-v";
+	argv[count++] = o->boot;
+	argv[count] = NULL;
+	o->manager.argv = as.argv;
+	o->manager.path = MANAGER_INIT_PATH;
+	o->manager.cwd = "/";
+	o->manager.init_data = init_image;
+	o->manager.init_size = (size_t)(init_image_tail - init_image);
+}
+
 static int start(const struct manager_options *m)
 {
 	struct manager_launch places;
@@ -265,14 +327,17 @@ int cmd_run(int argc, char **argv)
 	struct run_options o = {
 		.manager = { .root_fd = -1, .spin_ns = MANAGER_SPIN_DEFAULT, .envp = environ },
 	};
+	const char *boot_argv[BOOT_WORDS];
 	int status;
 
 	read_options(argc, argv, &o);
 	if (o.done || o.status)
 		return o.status;
 	hold_standard_descriptors();
-	o.manager.argv = argv + optind;
 	describe_user(&o.manager, groups, directory);
+	o.manager.argv = argv + optind;
+	if (o.boot)
+		describe_boot(&o, boot_argv);
 	forward_signals();
 	status = start(&o.manager);
 	if (status)
@@ -280,6 +345,6 @@ int cmd_run(int argc, char **argv)
 	if (manager_run(&status) < 0)
 		return CMD_FAILED;
 	if (exec_start_error())
-		return complain_of(argv[optind], exec_start_error(), exec_start_why());
+		return complain_of(o.manager.argv[0], exec_start_error(), exec_start_why());
 	return status;
 }

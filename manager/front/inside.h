@@ -21,7 +21,7 @@
 
 struct front_options {
 	uint64_t spin_ns;	  /* after the last work */
-	unsigned int servers;	  /* tasks that are kept */
+	unsigned int servers;	  /* tasks that are kept; 0: each call gets its own */
 	unsigned int servers_max; /* tasks at all */
 	bool keep_strangers;	  /* children of ours that are no process inside are left alone */
 };
@@ -95,8 +95,9 @@ struct manager_options;
 struct vfs;
 /* 0, or -errno; what concerns an image was said on standard error. */
 MUST_USE int root_build(const struct manager_options *o, struct dentry **ret) MAY_YIELD;
-MUST_USE int root_mounts(const struct vfs *view) MAY_YIELD; /* /dev, /proc; view: as root */
-bool root_complained(void);				    /* of these two, or of the image */
+/* /dev, /proc; view: as root. */
+MUST_USE int root_mounts(const struct manager_options *o, const struct vfs *view) MAY_YIELD;
+bool root_complained(void); /* of these two, or of the image */
 /* Nothing of the tree is held any more. 0, or -errno: changes are lost (said). */
 int root_close(void) MAY_YIELD;
 

@@ -130,7 +130,7 @@ static int build_first(const struct manager_options *o) MAY_YIELD
 		struct vfs view = p->view;
 
 		view.cred = &root;
-		r = root_mounts(&view);
+		r = root_mounts(o, &view);
 	}
 	if (r < 0)
 		return r;
@@ -179,7 +179,9 @@ static void front_defaults(const struct manager_options *o)
 {
 	front_options = (struct front_options){
 		.spin_ns = o->spin_ns == MANAGER_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns,
-		.servers = o->servers ? o->servers : SERVERS_DEFAULT,
+		.servers = o->servers == 0			    ? SERVERS_DEFAULT
+			   : o->servers == MANAGER_SERVERS_PER_CALL ? 0
+								    : o->servers,
 		.servers_max = o->threads_max ? o->threads_max : PROC_THREADS_DEFAULT,
 		.keep_strangers = o->keep_strangers,
 	};

@@ -47,11 +47,17 @@ struct manager_options {
 	bool image_read_only; /* MANAGER_IMAGE_ROOT only */
 	uint64_t cache_limit; /* bytes of blocks kept in memory; 0: a default */
 	uint64_t spin_ns;     /* MANAGER_SPIN_DEFAULT: a default */
-	unsigned int servers; /* tasks kept for calls; 0: a default */
+	/* Tasks kept for calls; 0: a default; MANAGER_SERVERS_PER_CALL: none, each call gets one. */
+	unsigned int servers;
 	uint32_t threads_max; /* in all programs, each may wait in a call; 0: a default */
-	bool keep_strangers;  /* leave children alone that are no process inside (tests) */
+	/* A program file that is shown as MANAGER_INIT_PATH; NULL: none. */
+	const void *init_data;
+	size_t init_size;
+	bool keep_strangers; /* leave children alone that are no process inside (tests) */
 };
 #define MANAGER_SPIN_DEFAULT UINT64_MAX
+#define MANAGER_SERVERS_PER_CALL UINT32_MAX
+#define MANAGER_INIT_PATH "/dev/.hascall-init"
 
 /* For the launcher. */
 struct manager_launch {

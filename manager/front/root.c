@@ -69,11 +69,40 @@ static int mount_at(const struct vfs *view, const char *path, struct inode *root
 	return r;
 }
 
-int root_mounts(const struct vfs *view)
+/* The program of process 1 is no file of the tree's, so it stands among the devices. */
+static int put_init(struct inode *dev, const struct manager_options *o) MAY_YIELD
+{
+	const struct vfs_attr attr = { .mode = S_IFREG | 0555 };
+	const char *name = strrchr(MANAGER_INIT_PATH, '/') + 1;
+	struct inode *file;
+	size_t done = 0;
+	int r = dev->ops->create(dev, name, strlen(name), &attr, &file);
+
+	if (r < 0)
+		return r;
+	while (r == 0 && done < o->init_size) {
+		ssize_t n = vfs_write(file, (const char *)o->init_data + done, o->init_size - done,
+				      done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else
+			r = n < 0 ? (int)n : -EIO;
+	}
+	inode_put(file);
+	return r;
+}
+
+int root_mounts(const struct manager_options *o, const struct vfs *view)
 {
 	struct inode *dev, *proc;
 	int r = dev_fs_new(&dev);
 
+	if (r == 0 && o->init_data) {
+		r = put_init(dev, o);
+		if (r < 0)
+			inode_put(dev);
+	}
 	if (r == 0)
 		r = mount_at(view, "/dev", dev, "dev");
 	if (r == 0)

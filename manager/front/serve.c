@@ -7,6 +7,9 @@
  *       serve_grow() makes one. There may be as many servers as threads (proc_options), so
  *       calls that wait for each other never wait for servers.
  *   S2  a thread is in the port exactly while it is QUEUED.
+ *
+ * With no servers to be kept (front_options.servers is 0) there is a task for each call: it
+ * takes one message and ends.
  */
 #include "front/inside.h"
 
@@ -33,6 +36,7 @@ static struct {
 	unsigned int count;  /* servers */
 	unsigned int idle;   /* in port_recv */
 	unsigned int queued; /* messages in the port */
+	unsigned int fresh;  /* servers started that have not run yet */
 } serve;
 
 struct front_options front_options;
@@ -123,6 +127,7 @@ static void server_main(void *arg) MAY_YIELD
 	uint64_t message;
 	int r;
 
+	serve.fresh--;
 	thread_server_add(&s->current);
 	for (;;) {
 		serve.idle++;
@@ -154,23 +159,25 @@ MUST_USE static int server_start(void)
 		return r;
 	}
 	serve.count++;
+	serve.fresh++;
 	return 0;
 }
 
 void serve_grow(void)
 {
-	/* A server that was just started is not idle yet: it runs before this is asked again. */
-	if (serve.queued == 0 || serve.idle > 0 || serve.count >= front_options.servers_max)
-		return;
-	if (server_start() < 0)
-		return; /* the calls wait until a server is free, or until there is memory */
+	unsigned int ready = serve.idle + serve.fresh;
+	unsigned int wanted = front_options.servers == 0 ? serve.queued : serve.queued > 0;
+
+	for (; ready < wanted && serve.count < front_options.servers_max; ready++)
+		if (server_start() < 0)
+			return; /* the calls wait until a server is free, or there is memory */
 }
 
 int serve_init(void)
 {
 	int r;
 
-	serve.count = serve.idle = serve.queued = 0;
+	serve.count = serve.idle = serve.queued = serve.fresh = 0;
 	r = port_open(&serve.port, "requests", PORT_DEPTH);
 	for (unsigned int i = 0; r == 0 && i < front_options.servers; i++)
 		r = server_start();
