@@ -1,6 +1,5 @@
 #include "vfs/ext4/data_map.h"
 
-#include "task/sched.h"
 #include "vfs/ext4/data_promise.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #define COPY_SIZE (64u * 1024u)
+#define FILL_PAGES 16u		 /* copied without a break */
 #define HASH_UNKNOWN UINT64_C(1) /* compare the page itself; no page has this one */
 /* Odd, as no host file's version is, and more than the files in memory count to. */
 #define VERSION_FIRST (UINT64_C(1) << 61 | 1)
@@ -58,6 +58,11 @@ static uint64_t hash_page(const void *page)
 	return lanes[0] == HASH_UNKNOWN ? HASH_UNKNOWN + 1 : lanes[0];
 }
 
+uint64_t data_map_last_version(void)
+{
+	return last_version;
+}
+
 /* ---- the memfd. */
 
 static int memory_new(void)
@@ -75,18 +80,7 @@ static int memory_new(void)
 	return fd;
 }
 
-static int hand_out(const struct data_map *map, int *fd, int flags)
-{
-	char path[32];
-
-	if (*fd >= 0)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", map->fd);
-	*fd = open(path, flags | O_CLOEXEC);
-	return *fd < 0 ? -errno : 0;
-}
-
-static void take_back(struct data_map *map)
+void data_map_take_back(struct data_map *map)
 {
 	if (map->read_fd >= 0)
 		close(map->read_fd);
@@ -97,7 +91,7 @@ static void take_back(struct data_map *map)
 }
 
 /* Has nobody else the memfd open or mapped? */
-static bool is_ours_alone(const struct data_map *map)
+bool data_map_is_alone(const struct data_map *map)
 {
 	if (fcntl(map->fd, F_SETLEASE, F_WRLCK) < 0)
 		return false;
@@ -160,9 +154,9 @@ static int resize_memory(struct data_map *map, uint64_t size)
 	return 0;
 }
 
-static void map_destroy(struct data_map *map)
+void data_map_destroy(struct data_map *map)
 {
-	take_back(map);
+	data_map_take_back(map);
 	if (map->fd >= 0)
 		close(map->fd);
 	list_del(&map->node);
@@ -328,7 +322,7 @@ int data_map_push(struct ext4_inode *inode)
 
 /* ---- making one. */
 
-static int fill_page(struct data_map *map, uint64_t index) MAY_YIELD
+static int fill_page(struct data_map *map, uint64_t index, bool for_write) MAY_YIELD
 {
 	struct cache_page *page;
 	int r = cache_get(&map->inode->pages, index, &page);
@@ -336,13 +330,14 @@ static int fill_page(struct data_map *map, uint64_t index) MAY_YIELD
 	if (r < 0)
 		return r;
 	r = write_memory(map, page->data, DATA_PAGE_SIZE, index << DATA_PAGE_SHIFT);
-	map->hashes[index] = hash_page(page->data);
+	/* Programs and libraries are mapped to be read: nothing will be compared. */
+	map->hashes[index] = for_write ? hash_page(page->data) : HASH_UNKNOWN;
 	cache_put(page);
 	return r;
 }
 
 /* Pages in which there is data; the others stay holes. */
-static int fill(struct data_map *map) MAY_YIELD
+static int fill(struct data_map *map, bool for_write) MAY_YIELD
 {
 	struct ext4_inode *inode = map->inode;
 	unsigned int shift = inode->fs->block_shift;
@@ -358,15 +353,20 @@ static int fill(struct data_map *map) MAY_YIELD
 		if (block == UINT64_MAX || block << shift >= map->size)
 			break;
 		index = block << shift >> DATA_PAGE_SHIFT;
-		if (index >= ahead) {
-			ahead = index + CACHE_BATCH;
-			cache_read_ahead(&inode->pages, index,
-					 (unsigned int)min(CACHE_BATCH, pages - index));
+		if (ahead < index)
+			ahead = index;
+		if (index + CACHE_BATCH / 2 >= ahead && ahead < pages) {
+			unsigned int count = (unsigned int)min(CACHE_BATCH, pages - ahead);
+
+			cache_read_ahead(&inode->pages, ahead, count);
+			ahead += count;
 		}
-		r = fill_page(map, index);
+		r = fill_page(map, index, for_write);
 		if (r < 0)
 			return r;
-		index++;
+		/* A large program must not keep the others waiting, cached or not. */
+		if (++index % FILL_PAGES == 0)
+			task_yield();
 	}
 	return 0;
 }
@@ -381,7 +381,7 @@ static uint64_t memory_limit(void)
 	return limit;
 }
 
-static int map_new(struct ext4_inode *inode) MAY_YIELD
+int data_map_new(struct ext4_inode *inode, bool for_write)
 {
 	struct data_map *map;
 	uint64_t charge;
@@ -406,216 +406,16 @@ static int map_new(struct ext4_inode *inode) MAY_YIELD
 	map->fd = memory_new();
 	r = map->fd < 0 ? map->fd : resize_memory(map, page_up(inode->size));
 	if (r == 0)
-		r = fill(map);
+		r = fill(map, for_write);
 	if (r < 0)
-		map_destroy(map);
+		data_map_destroy(map);
 	else
 		inode->data->map = map; /* readers come here only now, when all is in it */
-	return r;
-}
-
-/* ---- all of a file system. */
-
-/* Not in use: keep it for the next one, or not. */
-static bool is_kept(const struct data_map *map, uint64_t idle)
-{
-	return !map->writable && idle <= DATA_MAPS_IDLE;
-}
-
-/* Nobody else has it: what was stored is stored for good. The inode is let go. */
-static void leave_use(struct data_map *map) MAY_YIELD
-{
-	struct ext4_inode *inode = map->inode;
-
-	task_lock_take(&inode->lock);
-	if (inode->data->map == map && map->in_use && is_ours_alone(map)) {
-		int r = data_map_push(inode);
-
-		if (r == 0 || ext4_writable(inode->fs) < 0) {
-			map->in_use = false;
-			if (map->writable)
-				map_destroy(map);
-			task_lock_drop(&inode->lock);
-			inode_put(&inode->inode);
-			return;
-		}
-	}
-	task_lock_drop(&inode->lock);
-}
-
-static void look_at(struct data_map *map) MAY_YIELD
-{
-	struct ext4_inode *inode = map->inode;
-
-	take_back(map);
-	if (is_ours_alone(map)) {
-		leave_use(map);
-		return;
-	}
-	if (!map->writable)
-		return;
-	task_lock_take(&inode->lock);
-	(void)!data_map_push(inode);
-	task_lock_drop(&inode->lock);
-}
-
-/* One round: each map in use, once. They are found by version, as they come and go. */
-static bool look_at_all(struct ext4_maps *maps) MAY_YIELD
-{
-	uint64_t idle = 0, end = last_version, at = 0;
-	bool any = false;
-
-	for (;;) {
-		struct data_map *next = NULL;
-
-		LIST_EACH(node, &maps->maps) {
-			struct data_map *map = LIST_ENTRY(node, struct data_map, node);
-
-			if (map->in_use && map->version > at && map->version <= end &&
-			    (!next || map->version < next->version))
-				next = map;
-		}
-		if (!next)
-			break;
-		at = next->version;
-		look_at(next);
-	}
-	LIST_EACH(node, &maps->maps) {
-		const struct data_map *map = LIST_ENTRY(node, struct data_map, node);
-
-		any = any || map->in_use;
-		idle += map->in_use ? 0 : map->charged;
-	}
-	LIST_EACH_SAFE(node, &maps->maps) {
-		struct data_map *map = LIST_ENTRY(node, struct data_map, node);
-
-		if (map->in_use || is_kept(map, idle))
-			continue;
-		idle -= map->charged;
-		map_destroy(map);
-	}
-	return any;
-}
-
-static void look_task(void *arg) MAY_YIELD
-{
-	struct ext4 *fs = arg;
-	struct ext4_maps *maps = fs->maps;
-	bool any = true;
-
-	task_background();
-	while (any && !maps->stopping) {
-		(void)!waitq_wait(&maps->wake, clock_now_ns() + DATA_MAP_NS, WAIT_SURE);
-		any = look_at_all(maps);
-	}
-	maps->task = NULL;
-	waitq_wake_all(&maps->gone);
-}
-
-static int maps_of(struct ext4 *fs, struct ext4_maps **ret)
-{
-	if (!fs->maps) {
-		fs->maps = calloc(1, sizeof(*fs->maps));
-		if (!fs->maps)
-			return -ENOMEM;
-		list_init(&fs->maps->maps);
-		waitq_init(&fs->maps->wake);
-		waitq_init(&fs->maps->gone);
-	}
-	*ret = fs->maps;
-	return 0;
-}
-
-void ext4_maps_push(struct ext4 *fs)
-{
-	/* As the task does it: what has nothing new costs a look. */
-	if (fs->maps)
-		(void)!look_at_all(fs->maps);
-}
-
-/* Clients end before the file system does: nobody has a mapping any more. */
-void ext4_maps_close(struct ext4 *fs)
-{
-	struct ext4_maps *maps = fs->maps;
-
-	if (!maps)
-		return;
-	maps->stopping = true;
-	waitq_wake_all(&maps->wake);
-	while (maps->task)
-		(void)!waitq_wait(&maps->gone, TASK_FOREVER, WAIT_SURE);
-	while (!list_empty(&maps->maps)) {
-		struct data_map *map = LIST_ENTRY(maps->maps.next, struct data_map, node);
-		struct ext4_inode *inode = map->inode;
-		bool in_use = map->in_use;
-
-		task_lock_take(&inode->lock);
-		(void)!data_map_push(inode);
-		map_destroy(map);
-		task_lock_drop(&inode->lock);
-		if (in_use)
-			inode_put(&inode->inode);
-	}
-	free(maps);
-	fs->maps = NULL;
-}
-
-static int map_locked(struct ext4_inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD
-{
-	struct ext4_maps *maps = NULL;
-	struct ext4_data *d;
-	struct data_map *map;
-	int r = data_of(inode, &d);
-
-	if (r == 0)
-		r = maps_of(inode->fs, &maps);
-	if (r < 0)
-		return r;
-	if (!d->map)
-		r = map_new(inode);
-	if (r < 0)
-		return r;
-	map = d->map;
-	r = for_write ? hand_out(map, &map->write_fd, O_RDWR)
-		      : hand_out(map, &map->read_fd, O_RDONLY);
-	if (r == 0 && !maps->task)
-		r = task_start(&maps->task, "ext4 maps", look_task, inode->fs);
-	if (r < 0)
-		return r;
-	list_del(&map->node);
-	list_push_back(&maps->maps, &map->node);
-	if (!map->in_use)
-		inode_get(&inode->inode);
-	map->in_use = true;
-	map->writable = map->writable || for_write;
-	*ret = (struct vfs_mapping){
-		.host_fd = for_write ? map->write_fd : map->read_fd,
-		.writable = for_write,
-		.version = map->version,
-		.file_size = inode->size,
-	};
-	return 0;
-}
-
-int ext4_map_file(struct inode *vfs_inode, bool for_write, struct vfs_mapping *ret)
-{
-	struct ext4_inode *inode = ext4_i(vfs_inode);
-	int r = 0;
-
-	if (!S_ISREG(vfs_inode->type))
-		return -ENODEV;
-	if (for_write)
-		r = ext4_writable(inode->fs);
-	if (r < 0)
-		return r;
-	task_lock_take(&inode->lock);
-	r = map_locked(inode, for_write, ret);
-	task_lock_drop(&inode->lock);
 	return r;
 }
 
 void data_map_free(struct ext4_inode *inode)
 {
 	if (inode->data->map)
-		map_destroy(inode->data->map);
+		data_map_destroy(inode->data->map);
 }

@@ -4,12 +4,11 @@
  * data_map.h - a file that clients map: its bytes stand in a memfd as well. Layer: vfs/ext4.
  *
  *     state    who may map it            leaves by
- *     (none)   nobody                    data_map_begin: filled from the file
- *     IN USE   clients; it holds the     data_maps_look: nobody else has a descriptor or a
- *              inode                     mapping of the memfd
- *     IDLE     nobody; kept for the      data_map_begin; data_maps_look, when there are many
- *              next one                  (a file that clients could write: at once); the
- *                                        inode's end
+ *     (none)   nobody                    ext4_map_file: filled from the file
+ *     IN USE   clients; it holds the     the task that looks every DATA_MAP_NS: nobody else
+ *              inode                     has a descriptor or a mapping of the memfd
+ *     IDLE     nobody; kept for the      ext4_map_file; the task, when there are many (a file
+ *              next one                  that clients could write: at once); the inode's end
  *
  * Reads come from the memfd, as clients store there unseen. Writes go to the file's pages and
  * to the memfd. What clients stored is found by comparing (a hash a page, of what the pages
@@ -20,6 +19,7 @@
  *          again later; our own is never handed out.
  * Limit    DATA_MAPS_MAX files, DATA_MAPS_SHARE of the machine's memory for all; -ENFILE,
  *          -ENOMEM. A store by a client to a hole of a full disk is lost: fsync and msync tell.
+ * Order    data_map.c has one map, data_maps.c all of a file system.
  * Thread   scheduler thread only. The memfd is memory: the host does not wait for a disk.
  */
 #include "vfs/ext4/data.h"
@@ -48,5 +48,15 @@ struct ext4_maps {
 	bool stopping;
 	struct waitq wake, gone;
 };
+
+/* ---- data_map.c. inode->lock is held. */
+/* The inode's map, filled. 0, -ENFILE, -ENOMEM, or what reading the file gave. */
+MUST_USE int data_map_new(struct ext4_inode *inode, bool for_write) MAY_YIELD;
+void data_map_destroy(struct data_map *map);
+/* What was handed out is closed; clients have their own. */
+void data_map_take_back(struct data_map *map);
+/* Has nobody else the memfd open or mapped? */
+bool data_map_is_alone(const struct data_map *map);
+uint64_t data_map_last_version(void); /* versions increase */
 
 #endif /* VFS_EXT4_DATA_MAP_H */

@@ -97,6 +97,9 @@ int ext4_unmap(struct ext4_inode *inode, uint32_t first, uint64_t end)
 		r = extent_unmap_some(&c, first, &left);
 		inode->last_data_transaction = journal_handle_id(&h);
 		journal_end(&h);
+		/* Thousands of pieces must not keep the others waiting. */
+		if (left > first)
+			task_yield();
 	}
 	return r;
 }
