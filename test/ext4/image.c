@@ -1,6 +1,5 @@
 #include "test/ext4/image.h"
 
-#include "device/disk.h"
 #include "task/sched.h"
 
 #include <dirent.h>
@@ -13,8 +12,12 @@
 struct ext4 *image;
 struct ext4_report image_report;
 struct disk *image_disk;
+struct test_disk *image_store;
+struct test_disk_options image_options;
 
 /* ---- a task with all that ext4 stands on. */
+
+static uint64_t cache_size;
 
 static void body(void *arg)
 {
@@ -22,7 +25,7 @@ static void body(void *arg)
 
 	memcpy(&fn, arg, sizeof(fn));
 	be_root();
-	CHECK_INT(cache_init(CACHE_SIZE), 0);
+	CHECK_INT(cache_init(cache_size), 0);
 	fn();
 	drop_root();
 	CHECK(!image && !image_disk);
@@ -44,11 +47,21 @@ static void idle(void *ctx, uint64_t deadline_ns)
 
 void ext4_run(void (*fn)(void))
 {
+	ext4_run_with(fn, 0, CACHE_SIZE);
+}
+
+void ext4_run_with(void (*fn)(void), uint64_t order, uint64_t cache_bytes)
+{
 	const struct sched_hooks hooks = { .poll = poll_nothing, .idle = idle };
-	const struct sched_options options = { .virtual_clock = true };
+	const struct sched_options options = {
+		.virtual_clock = true,
+		.seeded = order != 0,
+		.seed = order,
+	};
 	const struct vfs_protect none = { 0, 1, 0, 0 };
 	struct task *t;
 
+	cache_size = cache_bytes;
 	CHECK_INT(sched_init(&options, &hooks), 0);
 	vfs_set_protect(&none);
 	CHECK_INT(task_start(&t, "test", body, &fn), 0);
@@ -146,43 +159,22 @@ void image_judge(void)
 
 /* ---- mounting. */
 
-static void load_disk(void) MAY_YIELD
+static void open_disk(void)
 {
-	char *chunk = malloc(CHUNK);
-	FILE *f = fopen(image_path("image"), "re");
-	uint64_t at = 0;
 	struct stat st;
-	size_t got;
 
-	CHECK(f && chunk);
-	CHECK_INT(fstat(fileno(f), &st), 0);
-	CHECK_INT(disk_open_memory((uint64_t)st.st_size / DISK_SECTOR * DISK_SECTOR, &image_disk),
-		  0);
-	while ((got = fread(chunk, 1, CHUNK, f) / DISK_SECTOR * DISK_SECTOR) > 0) {
-		CHECK_INT(disk_write(image_disk, chunk, got, at), 0);
-		at += got;
-	}
-	fclose(f);
-	free(chunk);
+	CHECK_INT(stat(image_path("image"), &st), 0);
+	image_options.size = (uint64_t)st.st_size / DISK_SECTOR * DISK_SECTOR;
+	image_disk = test_disk_open(&image_options, &image_store);
+	test_disk_load(image_store, image_path("image"));
 }
 
-static void save_disk(void) MAY_YIELD
+static void close_disk(void)
 {
-	char *chunk = malloc(CHUNK);
-	FILE *f = fopen(image_path("image"), "r+e");
-	struct disk_info info;
-
-	CHECK(f && chunk);
-	disk_info(image_disk, &info);
-	for (uint64_t at = 0; at < info.size;) {
-		size_t part = info.size - at < CHUNK ? (size_t)(info.size - at) : CHUNK;
-
-		CHECK_INT(disk_read(image_disk, chunk, part, at), 0);
-		CHECK_INT(fwrite(chunk, 1, part, f), part);
-		at += part;
-	}
-	CHECK_INT(fclose(f), 0);
-	free(chunk);
+	disk_close(image_disk);
+	test_disk_free(image_store);
+	image_disk = NULL;
+	image_store = NULL;
 }
 
 int image_try_mount(bool read_only)
@@ -191,12 +183,10 @@ int image_try_mount(bool read_only)
 	int r;
 
 	CHECK(!image && !image_disk);
-	load_disk();
+	open_disk();
 	r = ext4_mount(image_disk, &options, &image, &image_report);
-	if (r < 0) {
-		disk_close(image_disk);
-		image_disk = NULL;
-	}
+	if (r < 0)
+		close_disk();
 	return r;
 }
 
@@ -218,9 +208,8 @@ int image_try_unmount(void)
 	drop_root();
 	r = ext4_unmount(image);
 	image = NULL;
-	save_disk();
-	disk_close(image_disk);
-	image_disk = NULL;
+	test_disk_save(image_store, image_path("image"));
+	close_disk();
 	return r;
 }
 

@@ -12,10 +12,13 @@
  *
  * Thread   one.
  */
+#include "test/disk/test_disk.h"
 #include "test/vfs/vfs_test.h"
 #include "vfs/ext4/inside.h"
 
 void ext4_run(void (*fn)(void));
+/* The same, with tasks in an order that the seed gives (0: in turn), and a cache of this size. */
+void ext4_run_with(void (*fn)(void), uint64_t order, uint64_t cache_bytes);
 #define EXT4_TEST(name)                          \
 	static void name##_body(void) MAY_YIELD; \
 	static void name(void)                   \
@@ -28,6 +31,9 @@ void ext4_run(void (*fn)(void));
 extern struct ext4 *image;
 extern struct ext4_report image_report;
 extern struct disk *image_disk;
+extern struct test_disk *image_store; /* what is below image_disk */
+/* For what is mounted next: how its disk answers. */
+extern struct test_disk_options image_options;
 
 /* A folder for this test's process, removed at its end; "name" in it. */
 const char *image_path(const char *name);
