@@ -124,7 +124,7 @@ static void stores_after_the_last_close_are_kept(void)
 	image_run("-b 4096", MIB(32), let_go);
 }
 
-/* The same file, mapped anew after all let go of it: the clients' cache must not take the old one. */
+/* The same file, mapped anew after all let go of it: clients must not take the old memfd. */
 static void anew(void) MAY_YIELD
 {
 	struct vfs_mapping first, second;
