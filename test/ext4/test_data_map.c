@@ -255,9 +255,131 @@ static void who_maps_for_reading_sees_writes(void)
 	image_run("-b 4096", MIB(32), read_only);
 }
 
+/* ---- everything, in any order. */
+
+#define AREA (64u * PAGE)
+
+static uint8_t model[AREA], seen[AREA];
+static uint32_t model_end;
+static char *mapped; /* AREA, or NULL */
+
+static void map_or_let_go(void) MAY_YIELD
+{
+	int fd;
+
+	if (mapped) {
+		munmap(mapped, AREA);
+		mapped = NULL;
+		return;
+	}
+	fd = client_fd(true);
+	mapped = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(mapped != MAP_FAILED);
+	close(fd);
+}
+
+static void is_model(void) MAY_YIELD
+{
+	CHECK_INT(file->size, model_end);
+	CHECK_INT(ext4_read(&file->inode, seen, AREA, 0), model_end);
+	CHECK(memcmp(seen, model, model_end) == 0);
+	if (mapped)
+		CHECK(memcmp(mapped, model, model_end) == 0);
+}
+
+static void store(uint32_t offset, uint32_t size)
+{
+	if (!mapped || offset + size > model_end)
+		return;
+	memset(mapped + offset, (int)image_random(256), size);
+	memcpy(model + offset, mapped + offset, size);
+}
+
+static void change(void) MAY_YIELD
+{
+	uint32_t size = 1 + image_random(2 * PAGE), offset = image_random(AREA - size);
+
+	switch (image_random(14)) {
+	case 0:
+		map_or_let_go();
+		break;
+	case 1:
+		task_lock_take(&file->lock);
+		CHECK_INT(ext4_truncate(file, offset), 0);
+		task_lock_drop(&file->lock);
+		if (offset < model_end)
+			memset(model + offset, 0, model_end - offset);
+		model_end = offset;
+		break;
+	case 2:
+	case 3:
+		CHECK_INT(ext4_fallocate(&file->inode,
+					 FALLOC_FL_KEEP_SIZE |
+						 (image_random(2) ? FALLOC_FL_PUNCH_HOLE
+								  : FALLOC_FL_ZERO_RANGE),
+					 offset, size),
+			  0);
+		memset(model + offset, 0, size);
+		break;
+	case 4:
+		CHECK_INT(ext4_fsync(&file->inode, image_random(2)), 0);
+		break;
+	case 5:
+		wait_s(1 + image_random(9));
+		break;
+	case 6:
+	case 7:
+	case 8:
+		memset(seen, (int)image_random(256), size);
+		CHECK_INT(ext4_write(&file->inode, seen, size, offset), size);
+		memcpy(model + offset, seen, size);
+		if (offset + size > model_end)
+			model_end = offset + size;
+		break;
+	default:
+		store(offset, size);
+	}
+}
+
+static void mixed(void) MAY_YIELD
+{
+	memset(model, 0, AREA);
+	model_end = 0;
+	mapped = NULL;
+	file = image_file("file");
+	for (uint32_t i = 0; i < 3000; i++) {
+		change();
+		if (i % 10 == 0)
+			is_model();
+		if (i % 500 != 499)
+			continue;
+		if (mapped) {
+			munmap(mapped, AREA);
+			mapped = NULL;
+		}
+		remount();
+		is_model();
+	}
+	inode_put(&file->inode);
+}
+
+static void any_mix_of_stores_and_calls_gives_the_models_bytes(void)
+{
+	for (uint64_t seed = 1; seed < 4; seed++) {
+		image_seed = seed;
+		image_run("-b 4096", MIB(32), mixed);
+		image_seed = seed;
+		image_run("-b 1024", MIB(32), mixed);
+	}
+}
+
 static const struct test tests[] = {
-	TEST(clients_and_writes_see_each_other),  TEST(stores_after_the_last_close_are_kept),
-	TEST(a_new_mapping_is_a_new_version),	  TEST(sizes_and_holes_change_under_a_mapping),
-	TEST(old_bytes_stored_anew_are_a_change), TEST(who_maps_for_reading_sees_writes),
+	TEST(clients_and_writes_see_each_other),
+	TEST(stores_after_the_last_close_are_kept),
+	TEST(a_new_mapping_is_a_new_version),
+	TEST(sizes_and_holes_change_under_a_mapping),
+	TEST(old_bytes_stored_anew_are_a_change),
+	TEST(who_maps_for_reading_sees_writes),
+	TEST_LONG(any_mix_of_stores_and_calls_gives_the_models_bytes, 60),
 };
 TEST_MAIN(tests)
