@@ -130,7 +130,7 @@ struct job {
 	void (*fn)(void);
 };
 
-static void body(void *arg)
+static void body(void *arg) MAY_YIELD
 {
 	const struct job *job = arg;
 	struct disk *disk;
