@@ -258,7 +258,7 @@ static bool use_once(struct hascall *h, uint64_t *random)
 	r = hascall_wait(h, tickets[count - 1], 20000, flags, &ret);
 	CHECK(r == 0 || r == -ETIMEDOUT || r == -EPROTO || r == -ENOENT);
 	r = hascall_cancel(h, tickets[0]);
-	CHECK(r == 0 || r == -EALREADY || r == -ENOENT || r == -EPROTO);
+	CHECK(r == 0 || r == -EALREADY || r == -EAGAIN || r == -ENOENT || r == -EPROTO);
 	r = hascall_recall(h, tickets[0]);
 	CHECK(r == 0 || r == -EAGAIN || r == -ENOENT || r == -EPROTO);
 	r = hascall_wait_any(h, 20000, flags);
