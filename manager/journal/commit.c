@@ -389,6 +389,13 @@ bool journal_committed(const struct journal *j, uint32_t id)
 	return !j || !find_transaction(j, id);
 }
 
+uint32_t journal_newest(const struct journal *j)
+{
+	const struct journal_transaction *t = !j ? NULL : j->running ? j->running : j->committing;
+
+	return t ? t->id : 0;
+}
+
 void journal_wait_committed(struct journal *j)
 {
 	if (j->error == 0)

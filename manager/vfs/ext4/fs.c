@@ -203,6 +203,12 @@ static int sync_names(struct inode *inode, bool data_only) MAY_YIELD
 	return ext4_inode_sync(ext4_i(inode));
 }
 
+/* Ordered data: it is on the disk before the transaction that gives it blocks. */
+static int order(struct inode *inode) MAY_YIELD
+{
+	return ext4_i(inode)->data ? ext4_flush_delayed(ext4_i(inode)) : 0;
+}
+
 const struct inode_ops ext4_file_ops = {
 	.getattr = getattr,
 	.setattr = setattr,
@@ -212,6 +218,7 @@ const struct inode_ops ext4_file_ops = {
 	.seek_data = ext4_seek_data,
 	.map = ext4_map_file,
 	.sync = ext4_fsync,
+	.order = order,
 	.getxattr = ext4_getxattr,
 	.setxattr = ext4_setxattr,
 	.listxattr = ext4_listxattr,

@@ -362,6 +362,9 @@ static int get_unknown(struct ext4 *fs, uint32_t number, bool orphan, struct ext
 			inode->inode.refs--;
 		return r;
 	}
+	/* It may have been in memory before, and changed: by no later transaction than this. */
+	inode->last_transaction = journal_newest(fs->journal);
+	inode->last_data_transaction = inode->last_transaction;
 	enter_vfs(inode);
 	inode->inode.refs += others;
 	*ret = inode;
@@ -521,8 +524,11 @@ int ext4_inode_store(struct journal_handle *h, struct ext4_inode *inode)
 		return r;
 	r = journal_get_write(h, page);
 	if (r == 0) {
-		if (inode->state & EXT4_I_NEW)
+		if (inode->state & EXT4_I_NEW) {
 			memset(raw, 0, inode->fs->inode_size);
+			/* Without it there is no file for the data. */
+			inode->last_data_transaction = journal_handle_id(h);
+		}
 		encode(inode, (struct ext4_disk_inode *)(void *)raw);
 		store_checksum(inode, raw);
 		journal_dirty(h, page);

@@ -148,6 +148,9 @@ static int act(const struct move *m) MAY_YIELD
 		r = have_name(m->new_dir, m->new_name, m->target);
 	if (r == 0)
 		r = ovl_in_upper(m->new_dir, m->new_name, strlen(m->new_name), &there);
+	/* Who replaces a file wants its bytes or the new: the upper may see nothing replaced. */
+	if (r == 0 && m->target && !m->exchange && m->inode->upper->ops->order)
+		r = m->inode->upper->ops->order(m->inode->upper);
 	if (r == 0 && m->exchange) {
 		r = upper_rename(m, there, RENAME_EXCHANGE);
 	} else if (r == 0) {
