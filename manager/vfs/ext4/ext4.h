@@ -363,6 +363,8 @@ int ext4_setxattr(struct inode *inode, const char *name, const void *buf, size_t
 	MAY_YIELD;
 ssize_t ext4_listxattr(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 int ext4_removexattr(struct inode *inode, const char *name) MAY_YIELD;
+/* Its mode was changed, and is stored: so does its access list, if it has one. */
+MUST_USE int ext4_acl_follow_mode(struct ext4_inode *inode) MAY_YIELD;
 /* The inode is deleted: its attribute block is put. */
 MUST_USE int ext4_xattr_free(struct journal_handle *h, struct ext4_inode *inode) MAY_YIELD;
 

@@ -193,6 +193,8 @@ static int setattr(struct inode *inode, const struct vfs_attr *attr, unsigned in
 		return -EPERM;
 	task_lock_take(&i->lock);
 	r = setattr_locked(i, attr, set);
+	if (r == 0 && set & VFS_SET_MODE)
+		r = ext4_acl_follow_mode(i);
 	task_lock_drop(&i->lock);
 	return r;
 }
