@@ -17,7 +17,7 @@
 
 #include <linux/falloc.h>
 
-#define SEEDS (test_sanitized ? 400u : 1500u)
+#define SEEDS (test_sanitized ? 150u : 400u)
 #define TARGETS_MAX 4096u
 #define VISITS_MAX 400u
 #define READS_MAX 12u

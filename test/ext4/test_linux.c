@@ -96,8 +96,8 @@ EXT4_TEST(journals_are_replayed_by_the_other)
 	test_disk_save(image_store, image_path("crashed"));
 	image_unmount();
 	image_tool("cp crashed image");
-	in_linux(
-		"[ -f ours/file ]; mkdir theirs; echo x > theirs/file; sync; cp ../image ../crashed");
+	in_linux("[ -f ours/file ]; mkdir theirs; echo x > theirs/file; sync; "
+		 "cp ../image ../crashed");
 	image_judge();
 	image_tool("cp crashed image; dumpe2fs -h image 2>/dev/null | grep -q needs_recovery");
 	image_mount(true); /* in memory only */

@@ -49,7 +49,7 @@ int dir_append(struct journal_handle *h, struct ext4_inode *dir, uint32_t *ret_l
 		return r;
 	r = cache_get_new(&fs->blocks, run.physical, &page);
 	if (r < 0)
-		return r;
+		return ext4_half_done(fs, r);
 	r = journal_get_write(h, page);
 	if (r == 0) {
 		/* Before the directory has it: somebody may be reading the directory. */
@@ -61,7 +61,7 @@ int dir_append(struct journal_handle *h, struct ext4_inode *dir, uint32_t *ret_l
 	}
 	if (r < 0) {
 		cache_put(page);
-		return r;
+		return ext4_half_done(fs, r);
 	}
 	*ret_logical = logical;
 	*ret = page;

@@ -373,7 +373,7 @@ int ext4_bitmap_store(struct journal_handle *h, struct ext4 *fs, uint32_t group,
 	journal_dirty(h, bitmap);
 	r = ext4_descriptor(fs, group, &page, &d);
 	if (r < 0)
-		return r;
+		return ext4_half_done(fs, r);
 	r = journal_get_write(h, page);
 	if (r == 0) {
 		if (ext4_has_checksums(fs))
@@ -384,5 +384,5 @@ int ext4_bitmap_store(struct journal_handle *h, struct ext4 *fs, uint32_t group,
 		journal_dirty(h, page);
 	}
 	cache_put(page);
-	return r;
+	return ext4_half_done(fs, r);
 }

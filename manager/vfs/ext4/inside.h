@@ -91,7 +91,13 @@ MUST_USE int ext4_delete(struct ext4_inode *inode) MAY_YIELD;
 /* ---- fs.c. */
 void ext4_vfs_init(struct ext4 *fs);
 
-/* ---- mount.c. The inode's last change is durable: fsync of what has no data. */
+/* ---- mount.c. */
+/*
+ * An operation failed after its first change: what it has changed so far may not become
+ * durable. Gives `error` back.
+ */
+int ext4_half_done(struct ext4 *fs, int error);
+/* The inode's last change is durable: fsync of what has no data. */
 MUST_USE int ext4_inode_sync(struct ext4_inode *inode) MAY_YIELD;
 
 #endif /* VFS_EXT4_INSIDE_H */

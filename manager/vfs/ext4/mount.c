@@ -27,6 +27,13 @@ int ext4_damage(struct ext4 *fs, const char *format, ...)
 	return -EUCLEAN;
 }
 
+int ext4_half_done(struct ext4 *fs, int error)
+{
+	if (error < 0 && ext4_writable(fs) == 0)
+		ext4_damage(fs, "a change could not be completed: %s", strerror(-error));
+	return error;
+}
+
 int ext4_writable(const struct ext4 *fs)
 {
 	return fs->read_only || fs->damage ? -EROFS : 0;

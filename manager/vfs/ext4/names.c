@@ -37,6 +37,30 @@ void ext4_unlock(struct ext4_locked *locked)
 		task_lock_drop(&locked->inodes[i]->lock);
 }
 
+int ext4_pin(struct ext4_pinned *ret, struct ext4_inode *const inodes[4])
+{
+	*ret = (struct ext4_pinned){ .pages = { NULL } };
+	for (uint32_t i = 0; i < 4; i++) {
+		uint8_t *raw;
+		int r = inodes[i] ? ext4_inode_block(inodes[i], &ret->pages[i], &raw) : 0;
+
+		if (r < 0) {
+			ret->pages[i] = NULL;
+			ext4_unpin(ret);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void ext4_unpin(struct ext4_pinned *pinned)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		cache_put(pinned->pages[i]);
+		pinned->pages[i] = NULL;
+	}
+}
+
 /* A directory with dir_nlink whose count is 1 has more subdirectories than it counts. */
 void ext4_link_more(struct ext4_inode *inode)
 {
@@ -163,7 +187,7 @@ int ext4_make(struct journal_handle *h, struct ext4_inode *dir, const struct vfs
 void ext4_unmake(struct journal_handle *h, struct ext4_inode *inode)
 {
 	/* Blocks are freed in steps of their own: as with any inode that lost its name. */
-	(void)!ext4_lost(h, inode);
+	(void)!ext4_half_done(inode->fs, ext4_lost(h, inode));
 	inode_put(&inode->inode);
 }
 
@@ -233,32 +257,53 @@ static int enter(struct journal_handle *h, const struct making *m, struct ext4_i
 		ext4_link_more(dir);
 	ext4_touch(dir);
 	r = ext4_inode_store(h, inode);
-	return r < 0 ? r : ext4_inode_store(h, dir);
+	if (r == 0)
+		r = ext4_inode_store(h, dir);
+	return ext4_half_done(dir->fs, r);
+}
+
+static int make_one(struct journal_handle *h, const struct making *m, struct inode **ret) MAY_YIELD
+{
+	struct ext4_inode *inode;
+	struct cache_page *page;
+	uint8_t *raw;
+	int r = ext4_make(h, m->dir, m->attr, &inode);
+
+	if (r < 0)
+		return r;
+	r = ext4_inode_block(inode, &page, &raw);
+	if (r == 0) {
+		r = fill(h, m, inode);
+		if (r == 0)
+			r = enter(h, m, inode);
+		cache_put(page);
+	}
+	if (r < 0)
+		ext4_unmake(h, inode);
+	else
+		*ret = &inode->inode;
+	return r;
 }
 
 static int make_locked(const struct making *m, struct inode **ret) MAY_YIELD
 {
-	struct ext4_inode *inode;
+	struct ext4_inode *const inodes[4] = { m->dir };
+	struct ext4_pinned pinned;
 	struct journal_handle h;
 	int r = may_add(m->dir, m->name.len);
 
 	if (r == 0 && S_ISDIR(m->attr->mode))
 		r = ext4_link_full(m->dir);
 	if (r == 0)
-		r = ext4_begin(m->dir->fs, ext4_credits_make(m->dir), &h);
+		r = ext4_pin(&pinned, inodes);
 	if (r < 0)
 		return r;
-	r = ext4_make(&h, m->dir, m->attr, &inode);
+	r = ext4_begin(m->dir->fs, ext4_credits_make(m->dir), &h);
 	if (r == 0) {
-		r = fill(&h, m, inode);
-		if (r == 0)
-			r = enter(&h, m, inode);
-		if (r < 0)
-			ext4_unmake(&h, inode);
-		else
-			*ret = &inode->inode;
+		r = make_one(&h, m, ret);
+		journal_end(&h);
 	}
-	journal_end(&h);
+	ext4_unpin(&pinned);
 	return r;
 }
 
@@ -307,9 +352,30 @@ int ext4_symlink(struct inode *dir, const char *name, size_t len, const struct v
 
 /* ---- links. */
 
+static int link_one(struct journal_handle *h, struct ext4_inode *dir, const struct ext4_name *name,
+		    struct ext4_inode *inode) MAY_YIELD
+{
+	int r = ext4_dir_add(h, dir, name, inode);
+
+	if (r < 0)
+		return r;
+	r = ext4_orphan_remove(h, inode);
+	if (r == 0) {
+		inode->nlink++;
+		ext4_touch(dir);
+		inode->ctime = dir->ctime;
+		r = ext4_inode_store(h, inode);
+	}
+	if (r == 0)
+		r = ext4_inode_store(h, dir);
+	return ext4_half_done(dir->fs, r);
+}
+
 static int link_locked(struct ext4_inode *dir, const struct ext4_name *name,
 		       struct ext4_inode *inode) MAY_YIELD
 {
+	struct ext4_inode *const inodes[4] = { dir, inode };
+	struct ext4_pinned pinned;
 	struct journal_handle h;
 	int r = may_add(dir, name->len);
 
@@ -318,21 +384,15 @@ static int link_locked(struct ext4_inode *dir, const struct ext4_name *name,
 	if (r == 0)
 		r = ext4_link_full(inode);
 	if (r == 0)
-		r = ext4_begin(dir->fs, ext4_credits_dir(dir) + STORES, &h);
+		r = ext4_pin(&pinned, inodes);
 	if (r < 0)
 		return r;
-	r = ext4_dir_add(&h, dir, name, inode);
-	if (r == 0)
-		r = ext4_orphan_remove(&h, inode);
+	r = ext4_begin(dir->fs, ext4_credits_dir(dir) + STORES, &h);
 	if (r == 0) {
-		inode->nlink++;
-		ext4_touch(dir);
-		inode->ctime = dir->ctime;
-		r = ext4_inode_store(&h, inode);
+		r = link_one(&h, dir, name, inode);
+		journal_end(&h);
 	}
-	if (r == 0)
-		r = ext4_inode_store(&h, dir);
-	journal_end(&h);
+	ext4_unpin(&pinned);
 	return r;
 }
 
@@ -354,37 +414,51 @@ int ext4_link(struct inode *dir, const char *text, size_t len, struct inode *ino
 
 /* ---- removing. */
 
+static int remove_one(struct journal_handle *h, struct ext4_inode *dir,
+		      const struct ext4_name *name, struct ext4_inode *inode) MAY_YIELD
+{
+	bool directory = S_ISDIR(inode->mode);
+	int r = ext4_dir_remove(h, dir, name, inode->number);
+
+	if (r < 0)
+		return r;
+	ext4_touch(dir);
+	inode->ctime = dir->ctime;
+	if (directory)
+		ext4_link_less(dir);
+	if (directory || inode->nlink == 1)
+		r = ext4_lost(h, inode);
+	else
+		ext4_link_less(inode);
+	if (r == 0)
+		r = ext4_inode_store(h, inode);
+	if (r == 0)
+		r = ext4_inode_store(h, dir);
+	return ext4_half_done(dir->fs, r);
+}
+
 static int remove_locked(struct ext4_inode *dir, const struct ext4_name *name,
 			 struct ext4_inode *inode) MAY_YIELD
 {
-	bool directory = S_ISDIR(inode->mode);
+	struct ext4_inode *const inodes[4] = { dir, inode };
+	struct ext4_pinned pinned;
 	struct journal_handle h;
 	int r = ext4_writable(dir->fs);
 
 	if (r == 0)
 		r = ext4_may_remove(dir, inode);
-	if (r == 0 && directory)
+	if (r == 0 && S_ISDIR(inode->mode))
 		r = ext4_dir_empty(inode);
 	if (r == 0)
-		r = ext4_begin(dir->fs, 1 + STORES, &h);
+		r = ext4_pin(&pinned, inodes);
 	if (r < 0)
 		return r;
-	r = ext4_dir_remove(&h, dir, name, inode->number);
+	r = ext4_begin(dir->fs, 1 + STORES, &h);
 	if (r == 0) {
-		ext4_touch(dir);
-		inode->ctime = dir->ctime;
-		if (directory)
-			ext4_link_less(dir);
-		if (directory || inode->nlink == 1)
-			r = ext4_lost(&h, inode);
-		else
-			ext4_link_less(inode);
+		r = remove_one(&h, dir, name, inode);
+		journal_end(&h);
 	}
-	if (r == 0)
-		r = ext4_inode_store(&h, inode);
-	if (r == 0)
-		r = ext4_inode_store(&h, dir);
-	journal_end(&h);
+	ext4_unpin(&pinned);
 	return r;
 }
 

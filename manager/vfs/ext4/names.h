@@ -27,6 +27,15 @@ struct ext4_locked {
 };
 void ext4_lock(struct ext4_locked *ret, struct ext4_inode *const inodes[4]) MAY_YIELD;
 void ext4_unlock(struct ext4_locked *locked);
+/*
+ * The blocks of the inodes themselves, read and pinned: what is stored at the end of an
+ * operation must not fail for want of them. NULL is fine.
+ */
+struct ext4_pinned {
+	struct cache_page *pages[4];
+};
+MUST_USE int ext4_pin(struct ext4_pinned *ret, struct ext4_inode *const inodes[4]) MAY_YIELD;
+void ext4_unpin(struct ext4_pinned *pinned);
 /* One link more or less; a directory with too many counts no further. */
 void ext4_link_more(struct ext4_inode *inode);
 void ext4_link_less(struct ext4_inode *inode);

@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static int add(struct journal_handle *h, struct ext4_inode *inode) MAY_YIELD
+/* The inode's block is pinned: what could fail has been done. */
+static int enter(struct journal_handle *h, struct ext4_inode *inode) MAY_YIELD
 {
 	struct ext4 *fs = inode->fs;
 	int r = ext4_super_get_write(h, fs);
@@ -25,6 +26,19 @@ static int add(struct journal_handle *h, struct ext4_inode *inode) MAY_YIELD
 	list_push_front(&fs->orphans, &inode->orphan_node);
 	inode->state |= EXT4_I_ORPHAN;
 	return ext4_inode_store(h, inode);
+}
+
+static int add(struct journal_handle *h, struct ext4_inode *inode) MAY_YIELD
+{
+	struct cache_page *page;
+	uint8_t *raw;
+	int r = ext4_inode_block(inode, &page, &raw);
+
+	if (r < 0)
+		return r;
+	r = enter(h, inode);
+	cache_put(page);
+	return r;
 }
 
 int ext4_orphan_add(struct journal_handle *h, struct ext4_inode *inode)

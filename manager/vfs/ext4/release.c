@@ -154,6 +154,7 @@ static void storer(void *arg) MAY_YIELD
 {
 	struct ext4 *fs = arg;
 
+	task_background();
 	if (task_sleep_until(clock_now_ns() + STORE_AFTER_NS) == 0)
 		(void)!ext4_inodes_store_marked(fs);
 	fs->storer = NULL;

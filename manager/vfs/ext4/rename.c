@@ -36,6 +36,14 @@ static int check(const struct moving *m) MAY_YIELD
 		return -EPERM;
 	if (m->new_dir->nlink == 0)
 		return -ENOENT;
+	/* Its ".." will be changed when all else is: better to know now that it can be read. */
+	if (m->old_dir != m->new_dir && is_dir(m->inode)) {
+		uint32_t parent;
+
+		r = ext4_dir_find(m->inode, &parent_name, &parent);
+		if (r < 0)
+			return r;
+	}
 	if (m->old_dir != m->new_dir && is_dir(m->inode) && !is_dir(m->target))
 		r = ext4_link_full(m->new_dir);
 	if (r == 0 && m->flags & RENAME_EXCHANGE && m->old_dir != m->new_dir && is_dir(m->target) &&
@@ -66,13 +74,14 @@ static int exchange(struct journal_handle *h, const struct moving *m) MAY_YIELD
 {
 	int r = ext4_dir_set(h, m->new_dir, &m->new_name, m->inode);
 
-	if (r == 0)
-		r = ext4_dir_set(h, m->old_dir, &m->old_name, m->target);
+	if (r < 0)
+		return r;
+	r = ext4_dir_set(h, m->old_dir, &m->old_name, m->target);
 	if (r == 0)
 		r = change_parent(h, m->inode, m->old_dir, m->new_dir);
 	if (r == 0)
 		r = change_parent(h, m->target, m->new_dir, m->old_dir);
-	return r;
+	return ext4_half_done(m->old_dir->fs, r);
 }
 
 static int replace(struct journal_handle *h, const struct moving *m) MAY_YIELD
@@ -84,7 +93,7 @@ static int replace(struct journal_handle *h, const struct moving *m) MAY_YIELD
 	if (is_dir(m->target))
 		ext4_link_less(m->new_dir);
 	if (is_dir(m->target) || m->target->nlink == 1)
-		return ext4_lost(h, m->target);
+		return ext4_half_done(m->old_dir->fs, ext4_lost(h, m->target));
 	ext4_link_less(m->target);
 	return 0;
 }
@@ -107,11 +116,12 @@ static int move(struct journal_handle *h, const struct moving *m, struct ext4_in
 {
 	int r = m->target ? replace(h, m) : ext4_dir_add(h, m->new_dir, &m->new_name, m->inode);
 
-	if (r == 0)
-		r = leave(h, m, whiteout);
+	if (r < 0)
+		return r;
+	r = leave(h, m, whiteout);
 	if (r == 0)
 		r = change_parent(h, m->inode, m->old_dir, m->new_dir);
-	return r;
+	return ext4_half_done(m->old_dir->fs, r);
 }
 
 static int store_all(struct journal_handle *h, const struct moving *m) MAY_YIELD
@@ -141,28 +151,43 @@ static uint32_t credits(const struct moving *m)
 	return m->flags & RENAME_WHITEOUT ? count + ext4_credits_make(m->old_dir) : count;
 }
 
-static int rename_locked(const struct moving *m) MAY_YIELD
+static int rename_one(struct journal_handle *h, const struct moving *m) MAY_YIELD
 {
 	static const struct vfs_attr whiteout_attr = { .mode = S_IFCHR };
 	struct ext4_inode *whiteout = NULL;
+	int r = 0;
+
+	if (m->flags & RENAME_WHITEOUT)
+		r = ext4_make(h, m->old_dir, &whiteout_attr, &whiteout);
+	if (r < 0)
+		return r;
+	r = m->flags & RENAME_EXCHANGE ? exchange(h, m) : move(h, m, whiteout);
+	if (r == 0)
+		r = ext4_half_done(m->old_dir->fs, store_all(h, m));
+	if (whiteout && r < 0)
+		ext4_unmake(h, whiteout);
+	else if (whiteout)
+		inode_put(&whiteout->inode);
+	return r;
+}
+
+static int rename_locked(const struct moving *m) MAY_YIELD
+{
+	struct ext4_inode *const inodes[4] = { m->old_dir, m->new_dir, m->inode, m->target };
+	struct ext4_pinned pinned;
 	struct journal_handle h;
 	int r = check(m);
 
 	if (r == 0)
-		r = ext4_begin(m->old_dir->fs, credits(m), &h);
+		r = ext4_pin(&pinned, inodes);
 	if (r < 0)
 		return r;
-	if (m->flags & RENAME_WHITEOUT)
-		r = ext4_make(&h, m->old_dir, &whiteout_attr, &whiteout);
-	if (r == 0)
-		r = m->flags & RENAME_EXCHANGE ? exchange(&h, m) : move(&h, m, whiteout);
-	if (r == 0)
-		r = store_all(&h, m);
-	if (whiteout && r < 0)
-		ext4_unmake(&h, whiteout);
-	else if (whiteout)
-		inode_put(&whiteout->inode);
-	journal_end(&h);
+	r = ext4_begin(m->old_dir->fs, credits(m), &h);
+	if (r == 0) {
+		r = rename_one(&h, m);
+		journal_end(&h);
+	}
+	ext4_unpin(&pinned);
 	return r;
 }
 

@@ -1,0 +1,163 @@
+/*
+ * test_names_errors.c - what a disk with errors does to names: who asks gets -EIO, or -EROFS
+ * once a change could not be completed; what is on the disk is whole, all the same. And
+ * damage is told: on the disk, and at the next mount.
+ */
+#include "test/ext4/image.h"
+
+#define STEPS 400u
+#define NAMES 60u
+#define SEEDS (test_sanitized ? 10u : 30u)
+#define CACHE_SMALL (UINT64_C(256) << 10)
+
+static uint64_t seed;
+static enum disk_op failing;
+static const char *image_kind;
+static unsigned int errors;
+
+static uint32_t pick(uint32_t below)
+{
+	return image_random(&seed, below);
+}
+
+static void pick_path(char *path)
+{
+	uint32_t number = pick(NAMES);
+
+	path += sprintf(path, "/dir%u", pick(4));
+	sprintf(path, "/name%u_%0*u", number, (int)(number * 7 % 150 + 1), number);
+}
+
+static int one_step(void) MAY_YIELD
+{
+	char a[300], b[300];
+	int r;
+
+	pick_path(a);
+	pick_path(b);
+	switch (pick(8)) {
+	case 0:
+	case 1:
+		return do_create(a, 0644);
+	case 2:
+		return do_mkdir(a);
+	case 3:
+		return do_symlink(a, b);
+	case 4:
+		return do_unlink(a);
+	case 5:
+		return do_rmdir(a);
+	case 6:
+		return do_rename(a, b, 0);
+	default:
+		r = (int)do_write(a, "some bytes that make a block", pick(3000));
+		return r > 0 ? 0 : r;
+	}
+}
+
+/* Errors come now and then; other blocks push out those that are needed. */
+static void steps_with_errors(void) MAY_YIELD
+{
+	for (unsigned int i = 0; i < STEPS; i++) {
+		struct cache_page *page;
+		int r;
+
+		for (unsigned int k = 0; k < 20; k++)
+			if (cache_get(&image->blocks, pick((uint32_t)image->block_count), &page) ==
+			    0)
+				cache_put(page);
+		if (pick(10) == 0)
+			test_disk_fail_nth(image_store, failing, 1 + pick(3), -EIO);
+		r = one_step();
+		errors += r == -EIO || r == -EROFS;
+		if (pick(20) == 0 && ext4_sync_fs(image) < 0)
+			errors++;
+		test_disk_mend(image_store);
+	}
+}
+
+static void play(void) MAY_YIELD
+{
+	bool damaged;
+	char path[16];
+	int r;
+
+	image_make(image_kind, "16M", NULL);
+	image_mount(false);
+	for (unsigned int i = 0; i < 4; i++) {
+		sprintf(path, "/dir%u", i);
+		CHECK_INT(do_mkdir(path), 0);
+	}
+	CHECK_INT(ext4_sync_fs(image), 0);
+	steps_with_errors();
+	damaged = image->damage != 0;
+	r = image_try_unmount();
+	if (!damaged)
+		CHECK_INT(r, 0);
+	/* The journal, if it stopped in the middle; and a look at all, as errors were noted. */
+	image_tool("e2fsck -p image 2>&1 || [ $? = 1 ] && e2fsck -fn image 2>&1");
+	image_mount(false);
+	image_unmount();
+	image_judge();
+}
+
+static void with_errors(const char *kind, enum disk_op op)
+{
+	const char *told = getenv("EXT4_SEED");
+	uint64_t first = told ? strtoull(told, NULL, 10) : 1;
+	uint64_t last = told ? first : SEEDS;
+
+	image_kind = kind;
+	failing = op;
+	for (uint64_t number = first; number <= last; number++) {
+		seed = number * 7919 + 5;
+		fprintf(stderr, "# seed %llu\n", (unsigned long long)number);
+		ext4_run_with(play, 0, CACHE_SMALL);
+	}
+	CHECK(told || errors > 0);
+}
+
+static void errors_of_reading_leave_a_whole_image(void)
+{
+	with_errors("-b 1024 -N 1024", DISK_READ);
+}
+
+static void errors_of_writing_leave_a_whole_image(void)
+{
+	with_errors("-b 1024 -N 1024", DISK_WRITE);
+}
+
+static void errors_of_flushes_leave_a_whole_image(void)
+{
+	with_errors("-b 4096 -N 1024", DISK_FLUSH);
+}
+
+EXT4_TEST(damage_is_noted_on_the_disk)
+{
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/dir"), 0);
+	ext4_damage(image, "a test");
+	CHECK_INT(do_mkdir("/other"), -EROFS);
+	CHECK_INT(do_unlink("/dir"), -EISDIR);
+	CHECK_INT(do_rmdir("/dir"), -EROFS);
+	CHECK_STR(names_of("/", 5), "dir lost+found ");
+	CHECK_INT(image_try_unmount(), -EUCLEAN);
+	CHECK(strstr(image_ask("dumpe2fs -h image 2>/dev/null"), "clean with errors"));
+	CHECK_INT(image_try_mount(false), 0);
+	CHECK(image_report.read_only);
+	CHECK(strstr(image_report.text, "errors were found"));
+	image_unmount();
+	image_tool("e2fsck -fy image >/dev/null 2>&1; [ $? -le 1 ]");
+	image_mount(false);
+	image_unmount();
+	image_judge();
+}
+
+static const struct test tests[] = {
+	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
+	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),
+	TEST_LONG(errors_of_flushes_leave_a_whole_image, 120),
+	TEST(damage_is_noted_on_the_disk),
+};
+TEST_MAIN(tests)
