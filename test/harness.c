@@ -167,7 +167,7 @@ static void print_result(bool passed, size_t number, const char *name)
 	fflush(stdout);
 }
 
-/* How much longer than usual a test may take: more under a sanitizer, or as the environment says. */
+/* How much longer than usual a test may take: under a sanitizer, or as the environment says. */
 static unsigned int slower(void)
 {
 	const char *told = getenv("HASCALL_TEST_SLOWER"); /* in an emulated guest */

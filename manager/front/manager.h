@@ -47,7 +47,7 @@ struct manager_options {
 	bool image_read_only; /* MANAGER_IMAGE_ROOT only */
 	uint64_t cache_limit; /* bytes of blocks kept in memory; 0: a default */
 	uint64_t spin_ns;     /* MANAGER_SPIN_DEFAULT: a default */
-	/* Tasks kept for calls; 0: a default; MANAGER_SERVERS_PER_CALL: none, each call gets one. */
+	/* Tasks kept for calls; 0: a default; MANAGER_SERVERS_PER_CALL: one a call. */
 	unsigned int servers;
 	uint32_t threads_max; /* in all programs, each may wait in a call; 0: a default */
 	/* A program file that is shown as MANAGER_INIT_PATH; NULL: none. */

@@ -46,7 +46,7 @@ struct script {
 	unsigned int count;
 };
 
-/* `text` has `size` bytes; `name` is for messages, which go to `complaints`. 0, -EINVAL, -ENOMEM. */
+/* `text` has `size` bytes; `name` is for messages to `complaints`. 0, -EINVAL, -ENOMEM. */
 MUST_USE int script_parse(const char *text, size_t size, const char *name, FILE *complaints,
 			  struct script *ret);
 void script_free(struct script *s);
