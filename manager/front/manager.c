@@ -177,12 +177,14 @@ static const struct file_hooks hooks = {
 
 static void front_defaults(const struct manager_options *o)
 {
+	uint32_t threads = o->threads_max ? o->threads_max : PROC_THREADS_DEFAULT;
+
 	front_options = (struct front_options){
 		.spin_ns = o->spin_ns == MANAGER_SPIN_DEFAULT ? SPIN_DEFAULT_NS : o->spin_ns,
 		.servers = o->servers == 0			    ? SERVERS_DEFAULT
 			   : o->servers == MANAGER_SERVERS_PER_CALL ? 0
 								    : o->servers,
-		.servers_max = o->threads_max ? o->threads_max : PROC_THREADS_DEFAULT,
+		.servers_max = o->servers_max ? o->servers_max : threads,
 		.keep_strangers = o->keep_strangers,
 	};
 }
@@ -238,7 +240,7 @@ static int start(const struct manager_options *o)
 	};
 	const struct proc_options proc_options = {
 		.process_limit = o->process_limit,
-		.thread_limit = front_options.servers_max,
+		.thread_limit = o->threads_max ? o->threads_max : PROC_THREADS_DEFAULT,
 		.descriptor_limit = o->descriptor_limit,
 	};
 	int r = shm_init(&manager.launch.server_fd, &manager.launch.bell_fd);
