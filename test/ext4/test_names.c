@@ -319,6 +319,39 @@ EXT4_TEST(the_tree_on_the_disk_leads_to_each_name)
 	image_unmount();
 }
 
+EXT4_TEST(changes_of_large_directories_go_by_the_tree_alone)
+{
+	static char path[512], to[512];
+	struct ext4_inode *dir;
+	struct dentry *d;
+
+	image_make("-b 1024", "64M -N 16384", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/d"), 0);
+	for (unsigned int i = 0; i < WITH_TWO_LEVELS; i++) {
+		name_number(path, i, i % 30);
+		CHECK_INT(do_create(path, 0644), 0);
+	}
+	/* A few each time it is mounted: more would make us read all of it. */
+	for (unsigned int round = 0; round < 30; round++) {
+		image_unmount();
+		image_mount(false);
+		CHECK_INT(vfs_walk(&view, NULL, "/d", 0, &d), 0);
+		dir = ext4_i(dentry_inode(d));
+		for (unsigned int i = round * 5; i < round * 5 + 5; i++) {
+			name_number(path, i, i % 30);
+			name_number(to, i + WITH_TWO_LEVELS, 200 + i % 40);
+			CHECK_INT(do_rename(path, to, 0), 0);
+			CHECK_INT(do_create(path, 0644), 0);
+			if (i % 2)
+				CHECK_INT(do_unlink(to), 0);
+		}
+		CHECK(!dir->names);
+		dentry_put(d);
+	}
+	judge_tree();
+}
+
 EXT4_TEST(names_have_255_bytes_and_no_more)
 {
 	char name[300] = "/";
@@ -675,6 +708,7 @@ static const struct test tests[] = {
 	TEST_LONG(directories_that_e2fsck_indexed_grow_on, 60),
 	TEST_LONG(all_hashes_of_trees_are_as_e2fsck_wants_them, 60),
 	TEST(the_tree_on_the_disk_leads_to_each_name),
+	TEST_LONG(changes_of_large_directories_go_by_the_tree_alone, 60),
 	TEST(names_have_255_bytes_and_no_more),
 	TEST_LONG(renames_move_replace_and_exchange, 60),
 	TEST(whiteouts_come_to_old_names),

@@ -180,7 +180,7 @@ static void read_step(void) MAY_YIELD
 	free(seen);
 }
 
-static void client(void *arg)
+static void client(void *arg) MAY_YIELD
 {
 	struct own *own = calloc(1, sizeof(*own));
 	unsigned int who;
@@ -206,7 +206,7 @@ static void client(void *arg)
 }
 
 /* Blocks of no use push out those that are. */
-static void pusher(void *arg)
+static void pusher(void *arg) MAY_YIELD
 {
 	(void)arg;
 	for (unsigned int i = 0; running > 0; i++) {

@@ -122,15 +122,14 @@ struct ext4 {
 };
 
 enum ext4_inode_flags_in_memory {
-	EXT4_I_DIRTY = 1,	   /* in dirty_inodes */
-	EXT4_I_ORPHAN = 2,	   /* in the orphan list */
-	EXT4_I_DELETED = 4,	   /* nlink 0 and freed */
-	EXT4_I_FLUSH_ON_CLOSE = 8, /* truncated and written anew, or to replace by rename */
-	EXT4_I_LOADING = 16,	   /* being read from the disk */
-	EXT4_I_CLOSING = 32,	   /* nobody has it: in fs->closing, or with the task */
-	EXT4_I_WITH_CLOSER = 128,  /* the task is at it */
-	EXT4_I_LEAVING = 256,	   /* it is too late to have it again: wait until it is gone */
-	EXT4_I_NEW = 64,	   /* its room on the disk has never been written */
+	EXT4_I_DIRTY = 1,	 /* in dirty_inodes */
+	EXT4_I_ORPHAN = 2,	 /* in the orphan list */
+	EXT4_I_DELETED = 4,	 /* nlink 0 and freed */
+	EXT4_I_NEW = 8,		 /* its room on the disk has never been written */
+	EXT4_I_LOADING = 16,	 /* being read from the disk */
+	EXT4_I_CLOSING = 32,	 /* nobody has it: in fs->closing, or with the task */
+	EXT4_I_WITH_CLOSER = 64, /* the task is at it */
+	EXT4_I_LEAVING = 128,	 /* it is too late to have it again: wait until it is gone */
 };
 
 struct ext4_inode {

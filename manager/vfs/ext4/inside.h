@@ -11,9 +11,6 @@
 #include "vfs/ext4/ext4.h"
 
 /* ---- super.c. */
-struct ext4_features_kept {
-	uint32_t compat, incompat, ro_compat;
-};
 /* Say why in the report, and give `error` back. */
 int ext4_refuse(struct ext4_report *report, int error, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Checks every number and copies them to `fs`. May be done again after a replay. */
