@@ -19,6 +19,8 @@ enum {
 int cmd_run(int argc, char **argv);
 int cmd_mkfs(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
+int cmd_cp(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
 
 /* A number that is not 0, with K, M, G or T after it if `with_unit`. */
 bool cmd_read_number(const char *text, bool with_unit, uint64_t *ret);

@@ -15,6 +15,8 @@ static const struct {
 	{ "run", cmd_run, "run a program inside the POSIX manager" },
 	{ "mkfs", cmd_mkfs, "make an image file with a file system in it" },
 	{ "fsck", cmd_fsck, "check an image file, or repair it" },
+	{ "cp", cmd_cp, "copy files into an image file, or out of it" },
+	{ "stat", cmd_stat, "describe an image file, or a file in it" },
 };
 
 static void usage(FILE *to)

@@ -9,6 +9,7 @@
  *	serve.c   server tasks: claim, call, complete
  *	host.c    host processes: signals, death, strangers
  *	root.c    what is at "/"
+ *	layer.c   images that are layers: layer.h
  *	manager.c all of it together
  *
  * Thread   scheduler thread only, but for front_ring() and what signal handlers do.

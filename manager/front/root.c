@@ -2,20 +2,17 @@
 /*
  * root.c - what programs find at "/": the host's tree below, changes above, in memory or in
  * an image; or an image alone.
- *
- * An image that is a layer has two directories at its root: `upper`, with the changes as
- * the kernel's overlayfs stores them, and `work`, which is the overlay's own.
  */
 #include "front/inside.h"
 
 #include "cache/cache.h"
 #include "device/disk.h"
+#include "front/layer.h"
 #include "front/manager.h"
 #include "front/proc_source.h"
 #include "vfs/ext4/ext4.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -156,87 +153,42 @@ static int open_image(const struct manager_options *o) MAY_YIELD
 	return 0;
 }
 
-/* ---- is it a layer? */
-
-struct seen {
-	bool upper, work, other;
-};
-
-static int look(void *ctx, const struct vfs_dirent *entry)
-{
-	struct seen *seen = ctx;
-
-	if (entry->name_len == 5 && memcmp(entry->name, "upper", 5) == 0)
-		seen->upper = true;
-	else if (entry->name_len == 4 && memcmp(entry->name, "work", 4) == 0)
-		seen->work = true;
-	else if (entry->name_len != 10 || memcmp(entry->name, "lost+found", 10) != 0)
-		seen->other = true;
-	return 0;
-}
-
 /* As asked; else a layer if it is one already, or is empty and so can become one. */
 static int is_layer(const struct manager_options *o, struct inode *root, bool *ret) MAY_YIELD
 {
-	struct seen seen = { false, false, false };
-	uint64_t cursor = 0;
+	enum layer_kind kind;
 	int r;
 
 	if (o->image_use != MANAGER_IMAGE_AUTO) {
 		*ret = o->image_use == MANAGER_IMAGE_LAYER;
 		return 0;
 	}
-	r = vfs_readdir(root, &cursor, look, &seen);
-	*ret = !seen.other && seen.upper == seen.work;
-	return r;
-}
-
-static int part(struct inode *root, const char *name, struct inode **ret) MAY_YIELD
-{
-	const struct vfs_attr attr = { .mode = S_IFDIR | 0755 };
-	size_t len = strlen(name);
-	int r = root->ops->lookup(root, name, len, ret);
-
-	if (r == -ENOENT)
-		r = root->ops->create(root, name, len, &attr, ret);
-	if (r == 0 && !S_ISDIR((*ret)->type)) {
-		inode_put(*ret);
-		r = -ENOTDIR;
-	}
+	r = layer_look(root, &kind);
+	*ret = r == 0 && kind != LAYER_TREE;
 	return r;
 }
 
 /* ---- the root. */
 
-static int over_host(const struct manager_options *o, struct inode *upper, struct inode *work,
-		     struct dentry **ret) MAY_YIELD
+static int over_host(const struct manager_options *o, struct inode *upper, struct dentry **ret)
+	MAY_YIELD
 {
-	int root_fd = o->root_fd >= 0 ? o->root_fd : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct inode *lower, *root;
-	int r = root_fd < 0 ? -errno : host_fs_new(root_fd, &lower);
+	struct inode *root;
+	int r = layer_over_host(o->root_fd, upper, NULL, &root);
 
-	if (r < 0) {
-		inode_put(upper);
-		inode_put(work);
-		return r;
-	}
-	r = overlay_fs_new(lower, upper, work, &root);
 	return r < 0 ? r : vfs_root(root, "overlay", ret);
 }
 
-static int layer_root(const struct manager_options *o, struct inode *root, struct dentry **ret)
-	MAY_YIELD
+static int layer_root(const struct manager_options *o, struct inode *image_root,
+		      struct dentry **ret) MAY_YIELD
 {
-	struct inode *upper = NULL, *work = NULL;
-	int r = part(root, "upper", &upper);
+	struct inode *root, *upper, *work;
+	int r = layer_parts(image_root, &upper, &work);
 
-	if (r == 0)
-		r = part(root, "work", &work);
-	if (r < 0) {
-		inode_put(upper);
+	if (r < 0)
 		return complain(r, "its directories 'upper' and 'work' cannot be had");
-	}
-	return over_host(o, upper, work, ret);
+	r = layer_over_host(o->root_fd, upper, work, &root);
+	return r < 0 ? r : vfs_root(root, "overlay", ret);
 }
 
 static int image_root(const struct manager_options *o, struct dentry **ret) MAY_YIELD
@@ -268,7 +220,7 @@ int root_build(const struct manager_options *o, struct dentry **ret)
 	if (o->image)
 		return image_root(o, ret);
 	r = mem_fs_new("tmpfs", o->memory_limit, 0755, &upper);
-	return r < 0 ? r : over_host(o, upper, NULL, ret);
+	return r < 0 ? r : over_host(o, upper, ret);
 }
 
 int root_close(void)

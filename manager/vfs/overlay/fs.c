@@ -338,7 +338,7 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
 	}
 	if (r == 0 && work)
 		r = ovl_work_clean(work);
-	if (r == 0 && lower)
+	if (r == 0 && lower && !upper->fs->read_only)
 		r = adopt_root_attr(lower, upper);
 	if (r < 0) {
 		if (fs)
@@ -354,6 +354,7 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
 	fs->fs.sync = ovl_sync_fs;
 	fs->fs.private_data = fs;
 	fs->fs.dev = vfs_new_dev();
+	fs->fs.read_only = upper->fs->read_only;
 	fs->work = work;
 	fs->upper = inode_get(upper);
 	fs->lower = lower ? inode_get(lower) : NULL;
