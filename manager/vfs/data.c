@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -39,6 +40,34 @@ int vfs_readlink(struct inode *inode, char *buf, size_t size)
 	if (!S_ISLNK(inode->type) || !inode->ops->readlink)
 		return -EINVAL;
 	return inode->ops->readlink(inode, buf, size);
+}
+
+int vfs_link_text(struct inode *link, const char **ret, char **ret_copy)
+{
+	char *copy;
+	int r;
+
+	*ret_copy = NULL;
+	if (link->ops->link_text) {
+		r = link->ops->link_text(link, ret);
+		if (r != -EOPNOTSUPP)
+			return r;
+	}
+	if (!link->ops->readlink)
+		return -EINVAL;
+	copy = malloc(VFS_PATH_MAX);
+	if (!copy)
+		return -ENOMEM;
+	r = link->ops->readlink(link, copy, VFS_PATH_MAX - 1);
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	assert((size_t)r < VFS_PATH_MAX);
+	copy[r] = '\0';
+	*ret = copy;
+	*ret_copy = copy;
+	return 0;
 }
 
 int vfs_map(struct inode *inode, bool for_write, struct vfs_mapping *ret)

@@ -113,7 +113,10 @@ struct inode_ops {
 	/* Emit names from *cursor on (0: the first; "." and ".." come from the file layer). */
 	int (*readdir)(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx);
 	int (*readlink)(struct inode *inode, char *buf, size_t size); /* length, not terminated */
-	/* The text, NUL-terminated, borrowed while the inode is referenced; missing: readlink. */
+	/*
+	 * The text, NUL-terminated, borrowed while the inode is referenced. Missing, or the
+	 * answer -EOPNOTSUPP: readlink.
+	 */
 	int (*link_text)(struct inode *inode, const char **ret);
 	/* A link that is not a text (/proc/self/fd/N): gives the dentry itself. */
 	int (*follow)(struct inode *inode, const struct vfs *view, struct dentry **ret);
@@ -276,6 +279,8 @@ MUST_USE ssize_t vfs_read(struct inode *inode, void *buf, size_t size, uint64_t 
 MUST_USE ssize_t vfs_write(struct inode *inode, const void *buf, size_t size, uint64_t offset)
 	MAY_YIELD;
 MUST_USE int vfs_readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD;
+/* The text, terminated: lent as long as the inode is referenced, or in *ret_copy, to be freed. */
+MUST_USE int vfs_link_text(struct inode *link, const char **ret, char **ret_copy) MAY_YIELD;
 MUST_USE int vfs_map(struct inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
 
 /*
@@ -300,7 +305,7 @@ MUST_USE int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint6
 MUST_USE int64_t vfs_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
 MUST_USE int vfs_sync(struct inode *inode, bool data_only) MAY_YIELD;
 MUST_USE int vfs_sync_fs(struct inode *inode) MAY_YIELD; /* the file system it is in */
-void vfs_sync_all(void) MAY_YIELD;			  /* all that are mounted: sync(2) */
+void vfs_sync_all(void) MAY_YIELD; /* all that are mounted: sync(2) */
 MUST_USE int vfs_statfs(struct inode *inode, struct vfs_statfs *ret) MAY_YIELD;
 
 /* xattr(7): size 0 asks for the size. */

@@ -73,32 +73,6 @@ struct dentry *dentry_parent(const struct vfs *view, struct dentry *d)
 	return d;
 }
 
-/* The text of a link: lent by its file system, or a copy (*ret_copy). */
-static int get_text(struct inode *link, const char **ret, char **ret_copy) MAY_YIELD
-{
-	char *copy;
-	int r;
-
-	*ret_copy = NULL;
-	if (link->ops->link_text)
-		return link->ops->link_text(link, ret);
-	if (!link->ops->readlink)
-		return -EINVAL;
-	copy = malloc(VFS_PATH_MAX);
-	if (!copy)
-		return -ENOMEM;
-	r = link->ops->readlink(link, copy, VFS_PATH_MAX - 1);
-	if (r < 0) {
-		free(copy);
-		return r;
-	}
-	assert((size_t)r < VFS_PATH_MAX);
-	copy[r] = '\0';
-	*ret = copy;
-	*ret_copy = copy;
-	return 0;
-}
-
 /*
  * Go on in a link's text. What is left of the present text is kept to resume;
  * with nothing left the new text takes its place, so a chain of final links does
@@ -150,7 +124,7 @@ int walk_follow(struct walk *w, struct dentry *d)
 		if (r < 0)
 			return r;
 	}
-	r = get_text(link, &text, &copy);
+	r = vfs_link_text(link, &text, &copy);
 	if (r < 0)
 		return r;
 	if (text[0] == '\0') {

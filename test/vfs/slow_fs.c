@@ -151,7 +151,8 @@ void make_slow(struct inode *inode)
 	if (!fast) {
 		fast = inode->ops;
 		slow = *fast;
-		slow.has_name = NULL; /* the way over lookup, too */
+		slow.has_name = NULL;  /* the way over lookup, too */
+		slow.link_text = NULL; /* a device would have to be asked */
 		slow.lookup = slow_lookup;
 		slow.getattr = slow_getattr;
 		slow.setattr = slow_setattr;

@@ -2,6 +2,7 @@
  * test_overlay.c - what overlay/overlay.h promises: the lower is never changed, copies
  * keep their identity, whiteouts and opaque directories are as overlayfs writes them.
  */
+#include "test/vfs/slow_fs.h"
 #include "test/vfs/vfs_test.h"
 #include "vfs/host/io.h"
 #include "vfs/overlay/overlay.h"
@@ -436,6 +437,34 @@ VFS_TEST(new_files_show_the_device_of_their_directory)
 	END_UNCHANGED(before);
 }
 
+VFS_TEST(links_are_followed_and_copied_up_where_no_text_is_lent)
+{
+	struct inode *lower, *upper, *work, *root, *kept;
+	struct vfs_attr a;
+
+	CHECK_INT(mem_fs_new("lower", 0, 0755, &lower), 0);
+	kept = inode_get(lower);
+	use_root(lower);
+	CHECK_INT(do_create("f", 0644), 0);
+	CHECK_INT(do_write("f", "text", 0), 4);
+	CHECK_INT(do_symlink("f", "below"), 0);
+	leave_root();
+	make_upper(0, false, &upper, &work);
+	make_slow(kept);
+	make_slow(upper);
+	if (work)
+		make_slow(work);
+	CHECK_INT(overlay_fs_new(kept, upper, work, &root), 0);
+	use_root(root);
+	CHECK_INT(do_symlink("f", "above"), 0);
+	CHECK_STR(text_of("above"), "text");
+	CHECK_STR(text_of("below"), "text");
+	CHECK_INT(do_rename("below", "moved", 0), 0);
+	CHECK_INT(do_lstat("moved", &a), 0);
+	CHECK(S_ISLNK(a.mode));
+	CHECK_STR(text_of("moved"), "text");
+}
+
 static const struct test tests[] = {
 	TEST(a_change_leaves_the_lower_as_it_was),
 	TEST(who_has_a_file_open_sees_later_changes),
@@ -452,5 +481,6 @@ static const struct test tests[] = {
 	TEST(a_full_upper_refuses_and_nothing_is_lost),
 	TEST(it_works_without_a_lower),
 	TEST(new_files_show_the_device_of_their_directory),
+	TEST(links_are_followed_and_copied_up_where_no_text_is_lent),
 };
 TEST_MAIN(tests)

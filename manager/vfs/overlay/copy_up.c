@@ -146,17 +146,20 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	struct ovl_fs *fs = ovl_fs_of(o);
 	struct inode *upper = NULL;
 	const char *target = NULL;
+	char *copy = NULL;
 	struct vfs_attr attr;
 	int r = o->lower->ops->getattr(o->lower, &attr);
 
 	if (r == 0 && S_ISLNK(o->inode.type))
-		r = o->lower->ops->link_text(o->lower, &target);
+		r = vfs_link_text(o->lower, &target, &copy);
 	if (r == 0)
 		r = origin_need(o);
 	if (r == 0 && S_ISREG(o->inode.type))
 		r = copy_file(o, &attr, limit, &upper);
-	if (r < 0)
+	if (r < 0) {
+		free(copy);
 		return r;
+	}
 	/* The name may have changed to another directory's meanwhile. */
 	while (r == 0 && o->parent && !o->parent->upper)
 		r = ovl_copy_up(o->parent, OVL_ALL);
@@ -173,6 +176,7 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	} else {
 		inode_put(upper);
 	}
+	free(copy);
 	fs->entering--;
 	waitq_wake_all(&fs->entered);
 	return r < 0 ? r : ovl_refresh(o);

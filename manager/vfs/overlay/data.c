@@ -48,7 +48,7 @@ int ovl_link_text(struct inode *inode, const char **ret)
 {
 	struct inode *real = ovl_real(ovl_of(inode));
 
-	return real->ops->link_text(real, ret);
+	return real->ops->link_text ? real->ops->link_text(real, ret) : -EOPNOTSUPP;
 }
 
 ssize_t ovl_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
