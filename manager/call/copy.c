@@ -80,8 +80,7 @@ static int64_t copy_pieces(struct copy_end *from, struct copy_end *to, uint64_t 
 static int64_t copy_data(const struct request *req, struct copy_end *from, struct copy_end *to,
 			 uint64_t size) MAY_YIELD
 {
-	int64_t r = within_file_limit(req, to->file, copy_place(to),
-				      size < COPY_MAX ? size : COPY_MAX);
+	int64_t r = prepare_write(req, to->file, copy_place(to), size < COPY_MAX ? size : COPY_MAX);
 
 	return r <= 0 ? r : copy_pieces(from, to, (uint64_t)r);
 }

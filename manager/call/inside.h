@@ -38,6 +38,13 @@ static inline int64_t install_file(struct request *req, struct file *f, bool clo
 int64_t within_file_limit(const struct request *req, const struct file *f, uint64_t offset,
 			  uint64_t size);
 
+/*
+ * io.c: before a write: the same, and f loses what makes it run as its owner or group, unless
+ * the caller is privileged.
+ */
+int64_t prepare_write(const struct request *req, const struct file *f, uint64_t offset,
+		      uint64_t size) MAY_YIELD;
+
 /* Two new files (taken over) get descriptors, which are written to argument i as int[2]. */
 MUST_USE int64_t install_pair(struct request *req, unsigned int i, struct file *f[2], bool cloexec);
 

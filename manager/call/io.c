@@ -27,6 +27,19 @@ int64_t within_file_limit(const struct request *req, const struct file *f, uint6
 	return (int64_t)(size < limit - offset ? size : limit - offset);
 }
 
+int64_t prepare_write(const struct request *req, const struct file *f, uint64_t offset,
+		      uint64_t size)
+{
+	int64_t allowed = within_file_limit(req, f, offset, size);
+	struct inode *inode = file_inode(f);
+	int r;
+
+	if (allowed <= 0 || !inode || !file_writable(f))
+		return allowed;
+	r = vfs_remove_privs(&req->process->cred, inode);
+	return r < 0 ? r : allowed;
+}
+
 /* Where a write goes: only looked up if somebody cares. */
 static int write_place(const struct request *req, struct file *f, uint64_t *offset) MAY_YIELD
 {
@@ -67,7 +80,7 @@ int64_t call_write(struct request *req)
 	if (r == 0)
 		r = write_place(req, f, &offset);
 	if (r == 0)
-		r = within_file_limit(req, f, offset, req->arg[2]);
+		r = prepare_write(req, f, offset, req->arg[2]);
 	return r < 0 ? r : file_write(f, bytes, (size_t)r);
 }
 
@@ -96,7 +109,7 @@ int64_t call_pwrite64(struct request *req)
 	if (r == 0)
 		r = write_place(req, f, &offset);
 	if (r == 0)
-		r = within_file_limit(req, f, offset, req->arg[2]);
+		r = prepare_write(req, f, offset, req->arg[2]);
 	return r < 0 ? r : file_pwrite(f, bytes, (size_t)r, req->arg[3]);
 }
 
@@ -214,12 +227,14 @@ int64_t call_ftruncate(struct request *req)
 int64_t call_fallocate(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
+	int r;
 
 	if (!f)
 		return -EBADF;
 	if (within_file_limit(req, f, req->arg[2], req->arg[3]) != (int64_t)req->arg[3])
 		return -EFBIG;
-	return file_fallocate(f, request_int(req, 1), req->arg[2], req->arg[3]);
+	r = file_fallocate(f, request_int(req, 1), req->arg[2], req->arg[3]);
+	return r < 0 ? r : vfs_remove_privs(&req->process->cred, file_inode(f));
 }
 
 int64_t call_flock(struct request *req)

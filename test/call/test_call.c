@@ -560,6 +560,60 @@ static void identity_is_kept_inside(void)
 	CHECK_INT(run_inside(identity, NULL), 0);
 }
 
+static int mode_of(const char *path)
+{
+	struct stat st;
+
+	CHECK_INT(call(SYS_stat, TEXT(path), OUT), 0);
+	get(OUT, &st, sizeof(st));
+	return st.st_mode & 07777;
+}
+
+/* Four descriptors of one file, opened by its owner, used by somebody else. */
+static int privileges(void)
+{
+	const char *const path = "/tmp/run-as";
+	const uint64_t nowhere = 0;
+
+	CHECK_INT(open_file(path, O_RDWR | O_CREAT), 3);
+	CHECK_INT(open_file("/tmp/source", O_RDWR | O_CREAT), 4);
+	CHECK_INT(call(SYS_fchmod, 3, 06777), 0);
+	put(IN, "text", 4);
+	CHECK_INT(call(SYS_write, 4, IN, 4), 4);
+	CHECK_INT(call(SYS_write, 3, IN, 4), 4);
+	CHECK_INT(mode_of(path), 06777); /* root may */
+	CHECK_INT(call(SYS_chmod, TEXT(path), 06777), 0);
+	CHECK_INT(open_file(path, O_RDONLY), 5);
+	for (int way = 0; way < 5; way++) {
+		CHECK_INT(call(SYS_setresuid, -1, 0, -1), 0);
+		CHECK_INT(call(SYS_chmod, TEXT(path), 06777), 0);
+		CHECK_INT(call(SYS_setresuid, -1, 1000, -1), 0);
+		put(IN, "text", 4);
+		CHECK_INT(call(SYS_write, 5, IN, 4), -EBADF);
+		CHECK_INT(call(SYS_write, 3, IN, 0), 0);
+		CHECK_INT(mode_of(path), 06777); /* nothing was written */
+		put(IN, "text", 4);
+		put(OUT2, &nowhere, sizeof(nowhere));
+		if (way == 0)
+			CHECK_INT(call(SYS_write, 3, IN, 4), 4);
+		else if (way == 1)
+			CHECK_INT(call(SYS_pwrite64, 3, IN, 4, 0), 4);
+		else if (way == 2)
+			CHECK_INT(call(SYS_fallocate, 3, 0, 0, 100), 0);
+		else if (way == 3)
+			CHECK_INT(call(SYS_copy_file_range, 4, OUT2, 3, RUN_NULL, 4, 0), 4);
+		else
+			CHECK_INT(call(SYS_sendfile, 3, 4, OUT2, 4), 4);
+		CHECK_INT(mode_of(path), 0777);
+	}
+	return 0;
+}
+
+static void writes_by_others_end_set_user_id(void)
+{
+	CHECK_INT(run_inside(privileges, NULL), 0);
+}
+
 static int attributes(void)
 {
 	CHECK_INT(open_file("/tmp/f", O_RDWR | O_CREAT), 3);
@@ -648,6 +702,6 @@ static const struct test tests[] = {
 	TEST(sockets_with_names),	   TEST(descriptors_travel_in_messages),
 	TEST(identity_is_kept_inside),	   TEST(extended_attributes),
 	TEST(ioctls_by_their_table),	   TEST(each_call_is_a_line_of_the_trace),
-	TEST(a_nameless_file_gets_a_name),
+	TEST(a_nameless_file_gets_a_name), TEST(writes_by_others_end_set_user_id),
 };
 TEST_MAIN(tests)
