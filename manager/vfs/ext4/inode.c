@@ -549,24 +549,36 @@ void ext4_inode_mark(struct ext4_inode *inode)
 	ext4_storer_start(inode->fs);
 }
 
+/* Counted. Those that nobody has are with the task that closes them. */
+static struct ext4_inode *next_marked(struct ext4 *fs)
+{
+	LIST_EACH(node, &fs->dirty_inodes) {
+		struct ext4_inode *inode = LIST_ENTRY(node, struct ext4_inode, dirty_node);
+
+		if (inode->inode.refs == 0)
+			continue;
+		inode_get(&inode->inode);
+		return inode;
+	}
+	return NULL;
+}
+
 int ext4_inodes_store_marked(struct ext4 *fs)
 {
+	struct ext4_inode *inode;
 	int r = 0;
 
-	while (!list_empty(&fs->dirty_inodes) && r == 0) {
-		struct ext4_inode *inode = LIST_ENTRY(fs->dirty_inodes.next, struct ext4_inode,
-						      dirty_node);
+	while (r == 0 && (inode = next_marked(fs)) != NULL) {
 		struct journal_handle h;
 
 		r = ext4_begin(fs, 1, &h);
-		if (r < 0)
-			return r;
-		/* Another may have stored it, or it may be gone, while we waited. */
-		if (!list_empty(&fs->dirty_inodes)) {
-			inode = LIST_ENTRY(fs->dirty_inodes.next, struct ext4_inode, dirty_node);
-			r = ext4_inode_store(&h, inode);
+		if (r == 0) {
+			/* Another may have stored it while we waited. */
+			if (inode->state & EXT4_I_DIRTY)
+				r = ext4_inode_store(&h, inode);
+			journal_end(&h);
 		}
-		journal_end(&h);
+		inode_put(&inode->inode);
 	}
 	return r;
 }
