@@ -305,7 +305,7 @@ MUST_USE int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint6
 MUST_USE int64_t vfs_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
 MUST_USE int vfs_sync(struct inode *inode, bool data_only) MAY_YIELD;
 MUST_USE int vfs_sync_fs(struct inode *inode) MAY_YIELD; /* the file system it is in */
-void vfs_sync_all(void) MAY_YIELD; /* all that are mounted: sync(2) */
+void vfs_sync_all(void) MAY_YIELD;			 /* all that are mounted: sync(2) */
 MUST_USE int vfs_statfs(struct inode *inode, struct vfs_statfs *ret) MAY_YIELD;
 
 /* xattr(7): size 0 asks for the size. */
