@@ -2,6 +2,7 @@
  * run.c - hascall run: a program inside the POSIX manager, which is this process.
  */
 #include "call/exec.h"
+#include "cmd/boot.h"
 #include "cmd/cmd.h"
 #include "front/manager.h"
 #include "proc/proc.h"
@@ -82,17 +83,11 @@ static void take_number(struct run_options *o, int option, const char *text)
 
 static void take_servers(struct run_options *o, const char *text)
 {
-	uint64_t value;
-
-	if (strcmp(text, "0") == 0) {
-		o->manager.servers = MANAGER_SERVERS_PER_CALL;
-	} else if (cmd_read_number(text, false, &value) && value <= PROC_THREADS_DEFAULT) {
-		o->manager.servers = (unsigned int)value;
-	} else {
-		cmd_complain(NAME, "--servers takes a number from 0 to %u, not '%s'",
-			     PROC_THREADS_DEFAULT, text);
-		o->status = CMD_USAGE;
-	}
+	if (boot_read_servers(text, &o->manager.servers))
+		return;
+	cmd_complain(NAME, "--servers takes a number from 0 to %u, not '%s'", PROC_THREADS_DEFAULT,
+		     text);
+	o->status = CMD_USAGE;
 }
 
 static void take_use(struct run_options *o, const char *text)
@@ -336,8 +331,12 @@ int cmd_run(int argc, char **argv)
 	hold_standard_descriptors();
 	describe_user(&o.manager, groups, directory);
 	o.manager.argv = argv + optind;
-	if (o.boot)
+	if (o.boot) {
 		describe_boot(&o, boot_argv);
+		status = boot_configure(NAME, &o.manager);
+		if (status)
+			return status;
+	}
 	forward_signals();
 	status = start(&o.manager);
 	if (status)
