@@ -473,8 +473,13 @@ static ssize_t get_acl(const char *path, const char *name) MAY_YIELD
 
 static int set_acl(const char *path, const char *name, const void *value, size_t size) MAY_YIELD
 {
+	static char odd[1 + sizeof(got)]; /* a caller's memory begins anywhere */
 	struct dentry *d = walk(path);
-	int r = ext4_setxattr(dentry_inode(d), name, value, size, 0);
+	int r;
+
+	if (size > 0)
+		memcpy(odd + 1, value, size);
+	r = ext4_setxattr(dentry_inode(d), name, odd + 1, size, 0);
 
 	dentry_put(d);
 	return r;

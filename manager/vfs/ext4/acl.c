@@ -32,19 +32,29 @@ static bool is_named(unsigned int tag)
 
 /* ---- checking. */
 
+/* The caller's memory begins anywhere. */
+static struct entry entry_of(const uint8_t *entries, uint32_t index)
+{
+	struct entry e;
+
+	memcpy(&e, entries + index * sizeof(e), sizeof(e));
+	return e;
+}
+
 /* What must be in it once, what may, and in which order: by rising tags. */
-static int check(const struct entry *entries, uint32_t count)
+static int check(const uint8_t *entries, uint32_t count)
 {
 	const unsigned int needed = TAG_OWNER | TAG_OWNING_GROUP | TAG_OTHER;
 	unsigned int seen = 0, last = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		unsigned int tag = entries[i].tag;
+		struct entry e = entry_of(entries, i);
+		unsigned int tag = e.tag;
 
 		if (tag == 0 || tag & (tag - 1) || tag > TAG_OTHER || tag < last ||
-		    (tag == last && !is_named(tag)) || entries[i].permissions > PERMISSIONS)
+		    (tag == last && !is_named(tag)) || e.permissions > PERMISSIONS)
 			return -EINVAL;
-		if (is_named(tag) && entries[i].id == NOBODY)
+		if (is_named(tag) && e.id == NOBODY)
 			return -EINVAL;
 		seen |= tag;
 		last = tag;
@@ -83,7 +93,7 @@ static void note_class(const struct entry *e, uint32_t *mode, bool *plain)
 ssize_t acl_to_disk(const void *value, size_t size, void *disk, uint32_t *mode, bool *ret_plain)
 {
 	const uint32_t version = DISK_VERSION;
-	const struct entry *entries;
+	const uint8_t *entries = (const uint8_t *)value + sizeof(version);
 	uint8_t *at = disk;
 	uint32_t seen, count;
 
@@ -96,18 +106,18 @@ ssize_t acl_to_disk(const void *value, size_t size, void *disk, uint32_t *mode, 
 	if (size % sizeof(struct entry) || size / sizeof(struct entry) > ACL_ENTRIES_MAX)
 		return -EINVAL;
 	count = (uint32_t)(size / sizeof(struct entry));
-	entries = (const void *)((const uint8_t *)value + sizeof(seen));
 	if (check(entries, count) < 0)
 		return -EINVAL;
 	memcpy(at, &version, sizeof(version));
 	at += sizeof(version);
 	*ret_plain = true;
 	for (uint32_t i = 0; i < count; i++) {
-		size_t one = is_named(entries[i].tag) ? sizeof(struct entry) : SHORT_SIZE;
+		struct entry e = entry_of(entries, i);
+		size_t one = is_named(e.tag) ? sizeof(e) : SHORT_SIZE;
 
-		memcpy(at, &entries[i], one);
+		memcpy(at, &e, one);
 		at += one;
-		note_class(&entries[i], mode, ret_plain);
+		note_class(&e, mode, ret_plain);
 	}
 	return at - (uint8_t *)disk;
 }
