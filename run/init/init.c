@@ -171,7 +171,8 @@ static int notify_socket(struct sockaddr_un *address)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(address->sun_path, sizeof(address->sun_path), "/dev/.init-%d-notify", getpid());
+	snprintf(address->sun_path, sizeof(address->sun_path), "/dev/shm/.init-%d-notify",
+		 getpid());
 	unlink(address->sun_path);
 	if (fd >= 0 && bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
 		close(fd);
