@@ -472,6 +472,8 @@ void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count)
 {
 	struct ahead *a;
 
+	if (!rule_holds())
+		return; /* it lives on the rule */
 	if (count > CACHE_BATCH)
 		count = CACHE_BATCH;
 	a = malloc(sizeof(*a) + count * sizeof(struct cache_page *));
