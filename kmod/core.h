@@ -78,7 +78,10 @@ struct hascall_frame {
 	unsigned long orig_ax, ax, di, si, dx, r10, r8, r9;
 };
 
-/* One lent thread; on its kernel stack. */
+/*
+ * One lent thread. Not on its kernel stack, which one that dies of a fault in the kernel begins
+ * anew from the top, while the scheduler still calls the notifier.
+ */
 struct hascall_executor {
 	struct preempt_notifier notifier;
 	struct hascall_area *area;

@@ -23,6 +23,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/thread_info.h>
 #include <linux/uaccess.h>
@@ -389,7 +390,8 @@ static long why(int r)
 
 long hascall_exec(struct hascall_area *area, struct async_syscall_executor __user *record)
 {
-	struct hascall_executor x = { .area = area, .record = record };
+	struct hascall_executor *x;
+	u32 flags;
 	int r;
 
 	if (area->mm != current->mm)
@@ -398,15 +400,22 @@ long hascall_exec(struct hascall_area *area, struct async_syscall_executor __use
 		return -EFAULT;
 	if (place_find())
 		return -EDEADLK;
-	if (get_user(x.flags, &record->flags))
+	if (get_user(flags, &record->flags))
 		return -EFAULT;
-	if (x.flags & ~ASYNC_SYSCALL_TELL_GROW)
+	if (flags & ~ASYNC_SYSCALL_TELL_GROW)
 		return -EINVAL;
-	frame_save(&x.saved, current_pt_regs());
-	place_begin(&x);
-	r = serve(&x);
-	place_end(&x);
-	frame_restore(&x.saved, current_pt_regs());
+	x = kzalloc(sizeof(*x), GFP_KERNEL_ACCOUNT);
+	if (!x)
+		return -ENOMEM;
+	x->area = area;
+	x->record = record;
+	x->flags = flags;
+	frame_save(&x->saved, current_pt_regs());
+	place_begin(x);
+	r = serve(x);
+	place_end(x);
+	frame_restore(&x->saved, current_pt_regs());
+	kfree(x);
 	/* A ring may have woken this thread, which did not look: pass it on. */
 	if (area->running > 1 && area->rings && r != -ESHUTDOWN && r != -ERESTARTNOINTR)
 		front_futex(area->rings, FUTEX_WAKE, 1);

@@ -23,6 +23,8 @@
 #include <linux/sched/signal.h>
 #include <linux/version.h>
 
+#include <asm/futex.h>
+
 static void place_give(struct hascall_area *area)
 {
 	atomic_inc(&area->places);
@@ -162,10 +164,16 @@ int place_wait(struct hascall_executor *x)
 
 void place_shut(struct hascall_executor *x)
 {
+	u32 __user *rings = x->area->rings;
+	int unused;
+
 	atomic_inc(&x->area->ends);
 	wake_up_all(&x->area->parking);
-	if (x->area->rings)
-		front_futex(x->area->rings, FUTEX_WAKE, INT_MAX);
+	if (!rings)
+		return;
+	/* While x had its hint, others may have looked for END in vain, and be about to sleep. */
+	if (arch_futex_atomic_op_inuser(FUTEX_OP_ADD, 1, &unused, rings) == 0)
+		front_futex(rings, FUTEX_WAKE, INT_MAX);
 }
 
 void place_setup(void)

@@ -211,6 +211,7 @@ void __async_syscall_exit_task(void)
 		return;
 	place_end(x);
 	table_leave(current->mm->async_syscall, x->area);
+	kfree(x);
 }
 
 void __async_syscall_free(struct mm_struct *mm)

@@ -51,8 +51,8 @@ struct async_syscall_setup {
 	uint32_t count;	  /* of entries */
 	uint32_t running; /* executors that run at a time, those asleep in calls aside; 0: 1 */
 	/*
-	 * uint32_t: a futex that posters count up and wake while *sleepers is not 0; see
-	 * slot/area.h. Both 0: executors look every millisecond instead.
+	 * uint32_t: a futex that posters count up and wake while *sleepers is not 0, as does an
+	 * executor that meets END; see slot/area.h. Both 0: executors look every millisecond instead.
 	 */
 	uint64_t rings;
 	uint64_t sleepers;
@@ -117,7 +117,7 @@ struct async_syscall_executor {
  * How lending ends: one of these, or -EINTR (see above), -EFAULT (memory), -EPROTO (an
  * entry has an impossible state), -EPERM (another process's area; the module: this
  * thread is traced, audited or filtered by seccomp, where only a patched kernel does
- * its duties), -EDEADLK (a posted call would lend its executor), -EINVAL.
+ * its duties), -EDEADLK (a posted call would lend its executor), -EINVAL, -ENOMEM.
  */
 enum async_syscall_why {
 	ASYNC_SYSCALL_ENDED, /* an entry holds SYSCALL_END */

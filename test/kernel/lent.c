@@ -35,8 +35,10 @@ int lent_begin(struct lent_area *a, struct syscall_info *entry, uint32_t count)
 	s->size = sizeof(*s);
 	s->array = (uintptr_t)entry;
 	s->count = count;
-	s->rings = (uintptr_t)&a->bell.rings;
-	s->sleepers = (uintptr_t)&a->server.sleepers;
+	if (!s->rings) {
+		s->rings = (uintptr_t)&a->bell.rings;
+		s->sleepers = (uintptr_t)&a->server.sleepers;
+	}
 	if (a->patched) {
 		a->handle = (int)answer(syscall(ASYNC_SYSCALL_INIT_NUMBER, s, 0));
 		return a->handle < 0 ? a->handle : 0;
