@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define IDLE_SPIN_NS 10000
 
@@ -260,6 +261,7 @@ static int finish_left(struct async_area *a, struct async_place *p,
 		       const struct async_syscall_executor *left)
 {
 	struct slot_call call = { .num = left->num, .linked = true, .link = left->link };
+	const struct slot_call rest_of_wait = { .num = SYS_restart_syscall };
 	int64_t result = left->ret;
 	struct syscall_info *e;
 	int leave;
@@ -271,7 +273,9 @@ static int finish_left(struct async_area *a, struct async_place *p,
 	p->chain.length = left->place;
 	p->chain.failed = (uint32_t)left->failed;
 	memcpy(p->chain.result, left->result, sizeof(p->chain.result));
-	if (left->left != ASYNC_SYSCALL_LEFT_RESULT) {
+	if (left->left == ASYNC_SYSCALL_LEFT_WAIT) {
+		result = syscall_now(&rest_of_wait);
+	} else if (left->left != ASYNC_SYSCALL_LEFT_RESULT) {
 		leave = chain_prepare(&p->chain, &call);
 		if (leave == 0)
 			leave = call_check(&call);

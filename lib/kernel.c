@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,10 +20,14 @@ static bool is_wanted(void)
 	return !wanted || strcmp(wanted, "0") != 0;
 }
 
-/* Not open(): that is a cancellation point, as close() is, and locks may be held. */
+/*
+ * Not open(): that is a cancellation point, as close() is, and locks may be held. Whatever bears
+ * that name, to open it takes no time and makes it nobody's terminal.
+ */
 static int open_device(void)
 {
-	return (int)syscall(SYS_openat, AT_FDCWD, HASCALL_DEVICE, O_RDONLY | O_CLOEXEC);
+	return (int)syscall(SYS_openat, AT_FDCWD, HASCALL_DEVICE,
+			    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
 /* Written before main(). */
@@ -68,6 +73,12 @@ static int begin_device(const struct async_syscall_setup *setup, struct kernel_a
 	return 0;
 }
 
+/* The module will not have its workers; and to look for the device could be deadly by now. */
+static bool is_filtered(void)
+{
+	return syscall(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
+}
+
 int kernel_begin(const struct async_syscall_setup *setup, struct kernel_area *ret)
 {
 	int saved_errno = errno;
@@ -76,7 +87,7 @@ int kernel_begin(const struct async_syscall_setup *setup, struct kernel_area *re
 	*ret = (struct kernel_area){ .handle = -1 };
 	if (is_wanted() && getauxval(AT_ASYNC_SYSCALL) == ASYNC_SYSCALL_INIT_NUMBER)
 		r = begin_patched(setup, ret);
-	else if (is_wanted() && device_was_seen)
+	else if (is_wanted() && device_was_seen && !is_filtered())
 		r = begin_device(setup, ret);
 	errno = saved_errno;
 	return r;

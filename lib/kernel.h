@@ -13,7 +13,7 @@
  * How it is found. A system call that a seccomp filter does not know can be deadly, so
  * nothing is tried: the auxiliary vector tells of a patched kernel. The device was looked
  * for when the program was loaded, when openat() was in use anyway; it is opened only where
- * it was seen then. Environment HASCALL_KERNEL=0: neither, never.
+ * it was seen then, and by threads without a filter. Environment HASCALL_KERNEL=0: neither, never.
  *
  * Way down: kernel_lend -> syscall(601), or ioctl.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/lent.h"
 
+#include "lib/do_syscall.h"
 #include "lib/futex.h"
 #include "lib/worker.h"
 
@@ -152,6 +153,14 @@ static void found_damage_somewhere(struct hascall *h)
 		worker_found_damage(h, i);
 }
 
+/* For the rest of its time: the kernel knows how long that is, as of any wait that a stop cut. */
+static int64_t go_on_waiting(const struct worker *w)
+{
+	const struct slot_call rest = { .num = SYS_restart_syscall };
+
+	return syscall_unless(&rest, &w->phase, PHASE_CUT);
+}
+
 /* Do what the kernel has left of a call, and of its chain. */
 static void finish_left(struct worker *w)
 {
@@ -160,7 +169,8 @@ static void finish_left(struct worker *w)
 	uint32_t entry = r->entry - 1;
 	struct slot_call call = { .num = r->num, .link = r->link };
 	struct chain chain = { .length = r->place, .failed = (uint32_t)r->failed };
-	bool has_result = r->left == ASYNC_SYSCALL_LEFT_RESULT;
+	bool waits = r->left == ASYNC_SYSCALL_LEFT_WAIT;
+	bool has_result = waits || r->left == ASYNC_SYSCALL_LEFT_RESULT;
 
 	if (entry >= h->entry_count || r->place >= SYSCALL_CHAIN_MAX) {
 		found_damage_somewhere(h); /* a stray write of the application's */
@@ -174,6 +184,8 @@ static void finish_left(struct worker *w)
 	worker_announce(w, entry);
 	__atomic_store_n(&r->entry, 0, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&h->lock);
+	if (waits)
+		r->ret = go_on_waiting(w);
 	worker_go_on(w, entry, &call, &chain, has_result ? &r->ret : NULL);
 }
 

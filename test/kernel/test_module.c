@@ -1,6 +1,7 @@
 /*
  * test_module.c - what is so with the module only: threads it may not serve, its descriptor.
  */
+#include "hascall/hascall.h"
 #include "test/harness.h"
 #include "test/kernel/filter.h"
 #include "test/kernel/lent.h"
@@ -8,6 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #define ENTRIES 64u
 #define END_ENTRY (ENTRIES - 1)
@@ -92,11 +98,113 @@ static void a_traced_system_serves_nobody(void)
 	CHECK_INT(lent_forget(&area), 0);
 }
 
+/* The library. */
+
+static struct hascall *open_area(void)
+{
+	struct hascall *h = NULL;
+
+	if (!lent_is_there() || lent_is_patched())
+		SKIP("this kernel has not the module");
+	CHECK_INT(hascall_open(&h, NULL), 0);
+	return h;
+}
+
+static uint64_t post(struct hascall *h, uint32_t num, const uint64_t arg[6])
+{
+	uint64_t ticket;
+
+	CHECK_INT(hascall_post(h, num, arg, 0, 0, &ticket), 0);
+	hascall_kick(h);
+	return ticket;
+}
+
+static int64_t result_of(struct hascall *h, uint64_t ticket)
+{
+	int64_t result = 0;
+
+	CHECK_INT(hascall_wait(h, ticket, -1, 0, &result), 0);
+	return result;
+}
+
+static void stop_and_continue(void)
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		kill(getppid(), SIGSTOP);
+		usleep(100 * 1000);
+		kill(getppid(), SIGCONT);
+		_exit(0);
+	}
+	CHECK_INT(waitpid(pid, NULL, 0), pid);
+}
+
+/* Its worker may not come back to the kernel; to begin the wait anew would make it longer. */
+static void a_wait_that_is_handed_back_goes_on(void)
+{
+	const struct timespec length = { .tv_sec = 2 };
+	struct hascall *h = open_area();
+	uint64_t ticket;
+
+	CHECK_INT(hascall_in_kernel(h), 1);
+	/* The first ones are executed outside, until a second worker is there. */
+	for (unsigned int i = 0; i < 100; i++)
+		CHECK_INT(result_of(h, post(h, SYS_getppid, NO_ARGS)), getppid());
+	ticket = post(h, SYS_nanosleep, ARGS((uintptr_t)&length));
+	usleep(300 * 1000);
+	forbid(SYS_nanosleep, SECCOMP_RET_ERRNO | EACCES, SECCOMP_FILTER_FLAG_TSYNC);
+	stop_and_continue();
+	CHECK_INT(result_of(h, ticket), 0);
+	CHECK_INT(hascall_in_kernel(h), 0);
+	hascall_close(h);
+}
+
+/* It is of no use to it, and a filter may kill for it. */
+static void who_is_filtered_does_not_look_for_the_device(void)
+{
+	struct hascall *h;
+
+	if (!lent_is_there() || lent_is_patched())
+		SKIP("this kernel has not the module");
+	forbid(SYS_ioctl, SECCOMP_RET_KILL_PROCESS, 0);
+	h = open_area();
+	CHECK_INT(hascall_in_kernel(h), 0);
+	CHECK_INT(result_of(h, post(h, SYS_getppid, NO_ARGS)), getppid());
+	hascall_close(h);
+}
+
+/* A fifo, which nobody ever opens for writing: the library is in this program, too. */
+static void a_device_that_is_none_holds_nobody_up(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	if (!lent_is_there() || lent_is_patched())
+		SKIP("this kernel has not the module");
+	CHECK_INT(rename(HASCALL_DEVICE, HASCALL_DEVICE ".kept"), 0);
+	CHECK_INT(mkfifo(HASCALL_DEVICE, 0666), 0);
+	pid = fork();
+	if (pid == 0) {
+		alarm(5);
+		execl("/proc/self/exe", "test_module", "-l", NULL);
+		_exit(1);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(unlink(HASCALL_DEVICE), 0);
+	CHECK_INT(rename(HASCALL_DEVICE ".kept", HASCALL_DEVICE), 0);
+	CHECK_INT(status, 0);
+}
+
 static const struct test tests[] = {
 	TEST(a_posted_call_cannot_lend_its_executor),
 	TEST(a_filtered_thread_is_refused),
 	TEST(a_filter_put_on_all_threads_stops_the_executors),
 	TEST(a_traced_system_serves_nobody),
 	TEST(a_descriptor_closed_under_its_executors_frees_nothing),
+	TEST(a_wait_that_is_handed_back_goes_on),
+	TEST(who_is_filtered_does_not_look_for_the_device),
+	TEST(a_device_that_is_none_holds_nobody_up),
 };
 TEST_MAIN(tests)
