@@ -49,7 +49,7 @@ struct manager_options {
 	uint64_t spin_ns;     /* MANAGER_SPIN_DEFAULT: a default */
 	/* Tasks kept for calls; 0: a default; MANAGER_SERVERS_PER_CALL: one a call. */
 	unsigned int servers;
-	/* Tasks for calls at all; 0: as many as threads. Fewer: calls may wait for others (bench). */
+	/* Tasks for calls at all; 0: as many as threads. With fewer, calls may wait. */
 	unsigned int servers_max;
 	uint32_t threads_max; /* in all programs, each may wait in a call; 0: a default */
 	/* A program file that is shown as MANAGER_INIT_PATH; NULL: none. */
