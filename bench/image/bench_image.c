@@ -3,7 +3,7 @@
  *
  *	rule	device reads while 1 to 64 tasks walk and read the same cold tree, with the cache's
  *		rule (a second task waits for a read under way) and without it
- *	boot	20 daemons, each with a program, a library that all of them use, and files of its own,
+ *	boot	20 daemons, each with a program, a library that all use, and files of its own,
  *		started all at once, staggered by sleep, or each when the one before is ready; on
  *		a disk that seeks and on one that does not
  *
@@ -78,7 +78,8 @@ static void make_image(void)
 	char name[64];
 
 	must(mkdtemp(folder) != NULL, "mkdtemp");
-	tool("mkdir -p tree/bin tree/lib tree/etc && cd tree && for i in $(seq 0 19); do mkdir d$i; done");
+	tool("mkdir -p tree/bin tree/lib tree/etc && cd tree && "
+	     "for i in $(seq 0 19); do mkdir d$i; done");
 	for (unsigned int i = 0; i < FOLDERS * FILES_EACH; i++) {
 		snprintf(name, sizeof(name), "d%u/f%u", i % FOLDERS, i);
 		make_file(name, (i * 7 % 20 + 1) * 4096);
@@ -318,7 +319,8 @@ static void show_boot(const char *name, const struct test_disk_model *model, boo
 		cold(model, boot_main, &b, &stats);
 		ms = (double)(ended_ns - started_ns) / 1e6;
 		if (json)
-			printf("{\"name\": \"%s\", \"ms\": %.1f, \"calls\": %lu, \"bytes\": %lu}%s\n",
+			printf("{\"name\": \"%s\", \"ms\": %.1f, \"calls\": %lu, "
+			       "\"bytes\": %lu}%s\n",
 			       boots[i].name, ms, stats.calls, stats.read_bytes,
 			       i + 1 < ARRAY_COUNT(boots) ? ","
 			       : last			  ? "]}}"
