@@ -413,7 +413,7 @@ static int append(char path[PATH_MAX], size_t len, const char *name)
 		return -ENAMETOOLONG;
 	if (slash)
 		path[len++] = '/';
-	strcpy(path + len, name);
+	memcpy(path + len, name, strlen(name) + 1);
 	return 0;
 }
 

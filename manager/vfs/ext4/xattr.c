@@ -318,6 +318,7 @@ static int change_acl(struct ext4_inode *inode, struct change *c, const void *bu
 	else
 		c->value = &value;
 	r = change(inode, c);
+	c->value = NULL; /* it was ours */
 	free(disk);
 	return r;
 }
