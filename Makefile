@@ -22,6 +22,12 @@ bench: ## measure, against the host, other libraries and other sandboxes
 	@tools/ci build
 	@tools/bench
 
+crash-test: ## 10 000 images after power cuts, 200 kills of the manager: minutes
+	@tools/setup build test
+	@tools/ci build
+	@CRASH_SEEDS=7 CRASH_IMAGES=140 build/test/crash/test_crash
+	@test/image/run_kill --rounds 200
+
 kernel-test: ## tests of the executors in the kernel, in guests with kernels built from source
 	@tools/setup build test kernel
 	@tools/kernel-fetch image headers source
@@ -51,4 +57,4 @@ install: build ## install the command and its man pages; PREFIX and DESTDIR are 
 clean: ## remove all that was built
 	rm -rf build build-*
 
-.PHONY: help build run test bench kernel-test bench-kernel asan tsan ci install clean
+.PHONY: help build run test bench crash-test kernel-test bench-kernel asan tsan ci install clean

@@ -21,6 +21,7 @@
 
 struct crash crash;
 unsigned int crash_images, crash_foreign, crash_twice;
+uint64_t crash_commits, crash_checkpoints;
 
 static char path[64]; /* of the image as a file, for e2fsprogs */
 static char wrong[WRONG_SIZE];
@@ -403,8 +404,13 @@ static void body(void *arg) MAY_YIELD
 	const struct crash_options *o = crash.options;
 	struct disk *disk = test_disk_open(
 		&(struct test_disk_options){
-			.size = o->size, .completion = TEST_DISK_MODEL, .model = &test_disk_ssd },
+			.size = o->size,
+			.completion = TEST_DISK_MODEL,
+			/* One that seeks: some writes are far behind others. */
+			.model = seed % 2 ? &test_disk_ssd : &test_disk_7200,
+		},
 		&crash.td);
+	struct journal_stats stats;
 	const char *bad;
 
 	be_root();
@@ -413,8 +419,13 @@ static void body(void *arg) MAY_YIELD
 	if (bad)
 		test_fail(__FILE__, __LINE__, "%s", bad);
 	run_tasks(seed);
+	journal_stats_get(crash.fs->journal, &stats);
+	crash_commits += stats.commits;
+	crash_checkpoints += stats.checkpoints;
 	CHECK_INT(ext4_unmount(crash.fs), 0);
 	disk_close(disk);
+	if (o->worked)
+		o->worked();
 	cut(o->images);
 	inode_put(crash.lower);
 	drop_root();
@@ -442,7 +453,7 @@ const char *crash_run(const struct crash_options *options, uint64_t seed)
 						      .seed = seed },
 			     NULL),
 		  0);
-	CHECK_INT(cache_init(CACHE_BYTES), 0);
+	CHECK_INT(cache_init(options->cache_bytes ? options->cache_bytes : CACHE_BYTES), 0);
 	CHECK_INT(task_start(NULL, "crash", body, &seed), 0);
 	CHECK_INT(sched_run_until_idle(), 0);
 	cache_fini();
@@ -472,6 +483,8 @@ void crash_test(const struct crash_options *options)
 			test_fail(__FILE__, __LINE__, "%s, CRASH_SEED=%llu CRASH_IMAGES=%u: %s",
 				  o.name, (unsigned long long)seed, o.images, bad);
 	}
-	printf("# %s: %u images, of them %u first replayed by e2fsck; %u cut twice\n", o.name,
-	       crash_images, crash_foreign, crash_twice);
+	printf("# %s: %u images, of them %u first replayed by e2fsck; %u cut twice; %llu commits, "
+	       "%llu checkpoints\n",
+	       o.name, crash_images, crash_foreign, crash_twice, (unsigned long long)crash_commits,
+	       (unsigned long long)crash_checkpoints);
 }

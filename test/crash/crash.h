@@ -61,9 +61,11 @@ struct crash_options {
 	unsigned int tasks, steps;
 	unsigned int names; /* different ones in a directory; 0: a few */
 	unsigned int images;
-	bool overlay;	/* the tree is an overlay's, over another in memory */
-	bool big_files; /* with windows far from each other */
+	uint64_t cache_bytes; /* 0: room for everything */
+	bool overlay;	      /* the tree is an overlay's, over another in memory */
+	bool big_files;	      /* with windows far from each other */
 	bool long_names;
+	void (*worked)(void); /* called when the tasks have ended; may be NULL */
 };
 
 /* The workload of this seed, and its images. NULL: all well; else what was bad, static. */
@@ -73,6 +75,7 @@ void crash_test(const struct crash_options *options);
 
 /* How many images were judged; by e2fsck without us. */
 extern unsigned int crash_images, crash_foreign, crash_twice;
+extern uint64_t crash_commits, crash_checkpoints;
 
 /* ---- crash.c to the others. */
 
@@ -112,7 +115,8 @@ uint32_t crash_random(uint64_t *state, uint32_t below);
 void actor_begin(struct actor *a) MAY_YIELD;
 void actor_work(struct actor *a) MAY_YIELD;
 
-/* ---- seen.c: the tree below `root` is one that may be there at place k; NULL, or what is wrong. */
+/* ---- seen.c */
+/* The tree below `root` is one that may be there at place k: NULL; or what is wrong. */
 const char *crash_judge_tree(struct inode *root, size_t k) MAY_YIELD;
 
 #endif /* TEST_CRASH_CRASH_H */

@@ -48,6 +48,17 @@ static void a_power_cut_while_many_tasks_work(void)
 	crash_test(&crash_together);
 }
 
+static void a_power_cut_while_the_log_is_full(void)
+{
+	crash_test(&crash_full_log);
+	CHECK(crash_checkpoints > 0);
+}
+
+static void a_power_cut_while_the_cache_is_full(void)
+{
+	crash_test(&crash_small_cache);
+}
+
 static void an_overlay_shows_each_change_done_or_not_begun(void)
 {
 	crash_test(&crash_overlay);
@@ -64,6 +75,8 @@ static const struct test tests[] = {
 	TEST_LONG(a_power_cut_while_directories_split, LIMIT),
 	TEST_LONG(files_without_a_name_are_gone_after_a_power_cut, LIMIT),
 	TEST_LONG(a_power_cut_while_many_tasks_work, LIMIT),
+	TEST_LONG(a_power_cut_while_the_log_is_full, LIMIT),
+	TEST_LONG(a_power_cut_while_the_cache_is_full, LIMIT),
 	TEST_LONG(an_overlay_shows_each_change_done_or_not_begun, LIMIT),
 };
 TEST_MAIN(tests)

@@ -45,6 +45,18 @@ static const uint8_t orphans[DEEDS] = {
 	[DEED_PAUSE] = 3,
 };
 
+static const uint8_t syncs[DEEDS] = {
+	[DEED_CREATE] = 10,   [DEED_MKDIR] = 4,	      [DEED_RENAME] = 6, [DEED_UNLINK] = 6,
+	[DEED_REPLACE] = 6,   [DEED_APPEND] = 10,     [DEED_WRITE] = 6,	 [DEED_TRUNCATE] = 4,
+	[DEED_RMDIR] = 3,     [DEED_REMOVE_TREE] = 1, [DEED_FSYNC] = 25, [DEED_FDATASYNC] = 8,
+	[DEED_FSYNC_DIR] = 5,
+};
+
+static const uint8_t hurried[DEEDS] = {
+	[DEED_CREATE] = 10, [DEED_APPEND] = 20,	  [DEED_WRITE] = 10,
+	[DEED_FSYNC] = 4,   [DEED_FSYNC_DIR] = 2,
+};
+
 const struct crash_options crash_names_1k = {
 	.name = "names, blocks of 1 KiB",
 	.mke2fs = BLOCKS_1K,
@@ -148,6 +160,27 @@ const struct crash_options crash_together = {
 	.steps = 80,
 	.names = 6,
 	.images = IMAGES,
+};
+
+const struct crash_options crash_full_log = {
+	.name = "a log that is full again and again",
+	.mke2fs = BLOCKS_1K,
+	.size = MIB(16),
+	.weights = syncs,
+	.tasks = 3,
+	.steps = 350,
+	.images = IMAGES,
+};
+
+const struct crash_options crash_small_cache = {
+	.name = "more dirty data than the cache bears",
+	.mke2fs = BLOCKS_4K,
+	.size = MIB(24),
+	.weights = hurried,
+	.tasks = 6,
+	.steps = 60,
+	.images = IMAGES,
+	.cache_bytes = MIB(2),
 };
 
 const struct crash_options crash_overlay = {

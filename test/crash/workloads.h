@@ -7,6 +7,6 @@
 
 extern const struct crash_options crash_names_1k, crash_names_4k, crash_bytes_1k, crash_bytes_4k,
 	crash_replace, crash_big_files, crash_many_small, crash_split, crash_orphans,
-	crash_together, crash_overlay, crash_overlay_together;
+	crash_together, crash_full_log, crash_small_cache, crash_overlay, crash_overlay_together;
 
 #endif /* TEST_CRASH_WORKLOADS_H */
