@@ -464,13 +464,16 @@ static void read_tree(const char *name)
 		fail(name);
 	while ((entry = readdir(folder)) != NULL) {
 		char path[1024];
+		struct stat st;
 
-		if (entry->d_name[0] == '.')
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", name, entry->d_name);
-		if (entry->d_type == DT_DIR) {
+		if (lstat(path, &st) < 0)
+			fail(path);
+		if (S_ISDIR(st.st_mode)) {
 			read_tree(path);
-		} else if (entry->d_type == DT_REG) {
+		} else if (S_ISREG(st.st_mode)) {
 			read_all(path);
 			tree_files++;
 		}
@@ -482,6 +485,8 @@ static void read_whole_tree(unsigned int process, unsigned int processes, unsign
 {
 	(void)process, (void)processes, (void)count;
 	read_tree(tree_folder);
+	if (tree_files == 0)
+		fail("the tree has no files");
 }
 
 static void do_tree(char **argv)
