@@ -115,7 +115,8 @@ int entry_peek(struct hascall_executor *x);
 int entry_take(struct hascall_executor *x);
 /*
  * Complete x->call's entry, wake who waits for it, and claim the next call of its chain into
- * x->call: 0; -EAGAIN: there is none.
+ * x->call: 0; -EAGAIN: there is none; -EBADMSG: the entry is in an impossible state, and so
+ * the result was not delivered.
  */
 int entry_complete(struct hascall_executor *x, s64 result);
 

@@ -152,56 +152,67 @@ static __always_inline int visit_all(struct hascall_executor *x, bool take)
 	}
 }
 
-/* One bit of those in `among` of a word of hints; with `take`, it is cleared. Its number. */
-static long find_bit_among(u64 __user *word, u64 among, bool take)
+/*
+ * One bit of those from `from` on and below `to` in a block of hints; with `take`, it is
+ * cleared. Its number. Words that stand for no entry are looked at, too.
+ */
+static __always_inline long find_in_block(u64 __user *word, u32 from, u32 to, bool take)
 {
-	unsigned int tries = HINT_TRIES;
-	long bit = HASCALL_NONE;
-	u64 bits;
-
-	if (!user_access_begin(word, sizeof(*word)))
+	if (!user_access_begin(word, HINT_WORDS * sizeof(*word)))
 		return -EFAULT;
-	unsafe_get_user(bits, word, fault);
-	while (bits & among) {
-		bit = __builtin_ctzll(bits & among);
-		if (!take || unsafe_try_cmpxchg_user(word, &bits, bits & ~(1ull << bit), fault))
-			break;
-		if (--tries == 0) { /* who changes it so often does it on purpose */
-			user_access_end();
-			return -EPROTO;
+	for (u32 i = from / 64; i * 64 < to; i++) {
+		unsigned int tries = HINT_TRIES;
+		u64 among = ~0ull;
+		u64 bits;
+
+		if (i == from / 64)
+			among <<= from % 64;
+		if (i == to / 64)
+			among &= ~(~0ull << to % 64);
+		unsafe_get_user(bits, word + i, fault);
+		while (bits & among) {
+			u64 bit = bits & among & -(bits & among);
+
+			if (!take || unsafe_try_cmpxchg_user(word + i, &bits, bits & ~bit, fault)) {
+				user_access_end();
+				return i * 64 + __builtin_ctzll(bit);
+			}
+			if (--tries == 0) { /* who changes it so often does it on purpose */
+				user_access_end();
+				return -EPROTO;
+			}
 		}
-		bit = HASCALL_NONE;
 	}
 	user_access_end();
-	return bit;
+	return HASCALL_NONE;
 
 fault:
 	user_access_end();
 	return -EFAULT;
 }
 
-/* The word of hints for entries from 64 * i on. */
-static u64 __user *hint_word(const struct hascall_area *area, u32 i)
+/* The hints of entries from HINT_ENTRIES * block on. */
+static u64 __user *hint_block(const struct hascall_area *area, u32 block)
 {
-	return area->posted + i / HINT_WORDS * (HINT_SIZE / sizeof(u64)) + i % HINT_WORDS;
+	return area->posted + block * (HINT_SIZE / sizeof(u64));
 }
 
 /* Visit those entries only whose hint is set, from the cursor on and around. */
 static long find_by_hint(struct hascall_executor *x, bool take)
 {
-	u32 words = DIV_ROUND_UP(x->area->count, 64);
-	u32 first = x->cursor / 64;
-	u64 upper = ~0ull << x->cursor % 64;
+	u32 blocks = DIV_ROUND_UP(x->area->count, HINT_ENTRIES);
+	u32 first = x->cursor / HINT_ENTRIES;
+	u32 middle = x->cursor % HINT_ENTRIES;
 
-	for (u32 i = 0; i <= words; i++) {
-		u32 at = (first + i) % words;
-		u64 among = i == 0 ? upper : i == words ? ~upper : ~0ull;
-		long bit = find_bit_among(hint_word(x->area, at), among, take);
+	for (u32 i = 0; i <= blocks; i++) {
+		u32 at = (first + i) % blocks;
+		long bit = find_in_block(hint_block(x->area, at), i == 0 ? middle : 0,
+					 i == blocks ? middle : HINT_ENTRIES, take);
 
-		if (bit >= 0 && at * 64 + bit >= x->area->count)
+		if (bit >= 0 && at * HINT_ENTRIES + bit >= x->area->count)
 			return -EPROTO;
 		if (bit != HASCALL_NONE)
-			return bit < 0 ? bit : (long)(at * 64 + bit);
+			return bit < 0 ? bit : (long)(at * HINT_ENTRIES + bit);
 	}
 	return HASCALL_NONE;
 }
@@ -209,7 +220,8 @@ static long find_by_hint(struct hascall_executor *x, bool take)
 /* END was met by way of a hint: leave one for those who come later. */
 static int mark_again(struct hascall_executor *x, u32 index)
 {
-	u32 __user *half = (u32 __user *)hint_word(x->area, index / 64) + index / 32 % 2;
+	u32 __user *half = (u32 __user *)hint_block(x->area, index / HINT_ENTRIES) +
+			   index % HINT_ENTRIES / 32;
 	int unused;
 
 	return arch_futex_atomic_op_inuser(FUTEX_OP_OR, 1 << index % 32, &unused, half)
@@ -333,7 +345,7 @@ int entry_complete(struct hascall_executor *x, s64 result)
 		done = unsafe_try_cmpxchg_user(&e->state, &word, SYSCALL_COMPLETED, fault);
 	user_access_end();
 	if (!done)
-		return -EPROTO;
+		return -EBADMSG;
 	if (word & SYSCALL_WAITED)
 		front_futex(&e->state, FUTEX_WAKE, INT_MAX);
 	if (x->area->done) {

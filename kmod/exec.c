@@ -220,6 +220,19 @@ static noinline int chain_prepare(struct hascall_executor *x, s64 *ret_result)
 	return 0;
 }
 
+/*
+ * As entry_complete(). A result that cannot be delivered is left: what is in the entry now is
+ * not of those states, and says nothing of who waits.
+ */
+static __always_inline int call_complete(struct hascall_executor *x, s64 result)
+{
+	int r = entry_complete(x, result);
+
+	if (unlikely(r == -EBADMSG))
+		r = leave_record(x, ASYNC_SYSCALL_LEFT_RESULT, result) ?: -EPROTO;
+	return r;
+}
+
 /* Execute x->call, complete it, claim the next one of its chain. 0; -EAGAIN: there is none. */
 static __always_inline int call_run(struct hascall_executor *x, enum async_syscall_left how)
 {
@@ -230,7 +243,7 @@ static __always_inline int call_run(struct hascall_executor *x, enum async_sysca
 		r = chain_prepare(x, &result);
 	if (r == 0 && result == 0)
 		r = call_execute(x, how, &result);
-	return r ?: entry_complete(x, result);
+	return r ?: call_complete(x, result);
 }
 
 /* Execute x->call and what follows in its chain. 0, or why the thread must leave. */
@@ -259,7 +272,7 @@ static int chain_resume(struct hascall_executor *x)
 		return left;
 	if (left != ASYNC_SYSCALL_LEFT_RESULT)
 		return chain_run(x, left);
-	r = entry_complete(x, result);
+	r = call_complete(x, result);
 	if (r == 0)
 		return x->tells ? leave_record(x, ASYNC_SYSCALL_LEFT_CALL, 0) ?: -ECOMM
 				: chain_run(x, ASYNC_SYSCALL_LEFT_CALL);

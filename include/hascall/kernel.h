@@ -65,7 +65,8 @@ struct async_syscall_setup {
 	/*
 	 * Where calls may have been posted: for each 256 entries 64 bytes, of which the first 32
 	 * are these bits (struct area_hint of slot/area.h). Only entries whose bit is set are
-	 * visited; who posts sets it, after the entry; so does who puts END there.
+	 * visited; who posts sets it, after the entry; so does who puts END there. All bits are
+	 * looked at: one that stands for no entry is -EPROTO.
 	 */
 	uint64_t posted;
 	uint64_t done; /* bits set when an entry was completed, before attention is read */
@@ -94,6 +95,7 @@ enum async_syscall_lend_flags {
  * time. The kernel writes `entry` when it begins a call, so that others can see what
  * this thread does; the rest only when it leaves a call unfinished.
  *
+ * -EPROTO may leave a result that could not be delivered, since its entry was overwritten.
  * When lending returns -EINTR, a signal handler has run. `left` then tells whether a call
  * was cut short: lent again as it is, the thread goes on with it; with `left` set
  * to ASYNC_SYSCALL_LEFT_RESULT and a result in `ret`, it completes it so.

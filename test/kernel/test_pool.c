@@ -99,14 +99,49 @@ static void marks_without_a_call_do_nothing(void)
 	finish();
 }
 
+/* In the word of the last entry, and in the words after it. */
 static void a_mark_beyond_the_entries_ends_the_executor(void)
 {
+	const uint32_t beyond[] = { ENTRIES, ENTRIES + 1, 64 * WORDS,
+				    HINTS * AREA_HINT_ENTRIES - 1 };
 	static struct async_syscall_executor record;
 
 	begin(0);
-	area_mark_posted(&hint[HINTS - 1], ENTRIES % AREA_HINT_ENTRIES + 1);
-	CHECK_INT(lent_exec(&area, &record), -EPROTO);
+	for (unsigned int i = 0; i < ARRAY_COUNT(beyond); i++) {
+		area_mark_posted(&hint[HINTS - 1], beyond[i] % AREA_HINT_ENTRIES);
+		CHECK_INT(lent_exec(&area, &record), -EPROTO);
+		hint[HINTS - 1] = (struct area_hint){ 0 };
+	}
 	CHECK_INT(lent_forget(&area), 0);
+}
+
+/* Somebody writes over the entry while its call is executed. */
+static void a_result_that_cannot_be_delivered_is_left(void)
+{
+	struct lent_thread *t = &area.thread[0];
+	int fds[2];
+	char byte;
+
+	begin(1);
+	CHECK_INT(pipe(fds), 0);
+	post(5, SYS_read, ARGS((uint64_t)fds[0], (uintptr_t)&byte, 1));
+	lent_await(&area, 5, SYSCALL_EXECUTING);
+	lent_await_asleep(t->tid);
+	__atomic_store_n(&entry[5].state, SYSCALL_HASCALL, __ATOMIC_RELAXED);
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	lent_join(&area, -EPROTO);
+	CHECK_INT(t->record.entry, 5 + 1);
+	CHECK_INT(t->record.left, ASYNC_SYSCALL_LEFT_RESULT);
+	CHECK_INT(t->record.ret, 1);
+	CHECK(!is_done(5));
+	/* Put right, it can be. */
+	__atomic_store_n(&entry[5].state, SYSCALL_EXECUTING, __ATOMIC_RELAXED);
+	attention = 1;
+	CHECK_INT(lent_exec(&area, &t->record), ASYNC_SYSCALL_TELL);
+	CHECK_INT(take(5), 1);
+	CHECK_INT(lent_forget(&area), 0);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void an_executor_comes_out_to_tell(void)
@@ -309,6 +344,7 @@ static const struct test tests[] = {
 	TEST(only_marked_entries_are_visited),
 	TEST(marks_without_a_call_do_nothing),
 	TEST(a_mark_beyond_the_entries_ends_the_executor),
+	TEST(a_result_that_cannot_be_delivered_is_left),
 	TEST(an_executor_comes_out_to_tell),
 	TEST(a_chain_goes_on_after_telling),
 	TEST(a_call_that_was_cut_is_not_begun),

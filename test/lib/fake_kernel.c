@@ -274,8 +274,10 @@ static long complete(struct executor *x, int64_t result)
 	long r;
 
 	__atomic_store_n(&x->record->entry, 0, __ATOMIC_SEQ_CST);
-	if (slot_state(e) != SYSCALL_EXECUTING || slot_complete(e, result, 0, &must_wake) < 0)
-		return -EPROTO;
+	if (slot_state(e) != SYSCALL_EXECUTING || slot_complete(e, result, 0, &must_wake) < 0) {
+		__atomic_store_n(&x->record->entry, x->index + 1, __ATOMIC_SEQ_CST);
+		return leave(x, ASYNC_SYSCALL_LEFT_RESULT, result, -EPROTO);
+	}
 	count(&fake_kernel.executed);
 	if (must_wake)
 		futex_wake(&e->state, INT32_MAX);
