@@ -47,6 +47,20 @@ void lent_area_close_in_child(struct hascall *h)
 		kernel_forget_in_child(&h->kernel);
 }
 
+/*
+ * A ring too many costs a system call; a poster that rings again before those it has woken are
+ * awake could do without. "A call that was posted before the last ring still waits, so the woken
+ * one is still to look" would be such a sign, but is none: hints are more than one word, which a
+ * look reads one after the other.
+ *
+ *     caller                          executor Y, about to sleep    executor X, woken
+ *                                     looks at b's word: nothing
+ *     marks b, fence
+ *     a's hint is still set: no ring
+ *                                                                   takes a, sleeps in it
+ *                                     looks at a's word: nothing
+ *                                     sleeps; nobody looks after b
+ */
 bool lent_look(struct hascall *h, bool may_add)
 {
 	uint32_t sleepers = __atomic_load_n(&h->server.sleepers, __ATOMIC_RELAXED);

@@ -10,7 +10,8 @@
  * Thread   lent_main: the worker's; lent_area_open, lent_area_close: the caller's; the rest: any.
  *
  * A lent worker is counted neither as searching nor as running: the kernel knows how many
- * look for calls, and hands over when one of them sleeps. It comes out
+ * look for calls, and hands over when one of them sleeps. Areas with HASCALL_POLLING are not
+ * lent: the kernel's spin_ns ends after 4 seconds, and all that look would spin. It comes out
  *
  *     answer   because                             what it does out here
  *     GROW     no other would go on if it slept    brings another worker, unless one is on
