@@ -14,7 +14,7 @@
 #define STABLE 100u /* names that nobody changes */
 #define DIRS 4u
 #define CACHE_SMALL (UINT64_C(200) << 10)
-#define ORDERS (test_sanitized ? 6u : 15u)
+#define ORDERS (test_sanitized ? 4u : 8u)
 
 static uint64_t seed;
 static unsigned int running;
@@ -294,8 +294,8 @@ static void tasks_do_not_disturb_each_other_without_a_journal(void)
 }
 
 static const struct test tests[] = {
-	TEST_LONG(tasks_do_not_disturb_each_other_in_trees, 120),
-	TEST_LONG(tasks_do_not_disturb_each_other_without_trees, 120),
-	TEST_LONG(tasks_do_not_disturb_each_other_without_a_journal, 120),
+	TEST_LONG(tasks_do_not_disturb_each_other_in_trees, 240),
+	TEST_LONG(tasks_do_not_disturb_each_other_without_trees, 240),
+	TEST_LONG(tasks_do_not_disturb_each_other_without_a_journal, 240),
 };
 TEST_MAIN(tests)
