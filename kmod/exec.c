@@ -195,7 +195,7 @@ static int call_execute(struct hascall_executor *x, enum async_syscall_left how,
 		result = how == ASYNC_SYSCALL_LEFT_WAIT ? front_go_on(regs) : front_call(regs);
 		if (unlikely(is_interrupted(result)))
 			return leave_interrupted(x, how, (int)result);
-		/* Who is killed in a call leaves it EXECUTING; no handler ran that -EINTR could tell of. */
+		/* Who is killed in a call leaves it EXECUTING: no handler ran that could tell. */
 		if (unlikely(result == -EINTR) && fatal_signal_pending(current))
 			return -ERESTARTSYS;
 		if (!front_finish(regs))
@@ -363,7 +363,7 @@ static int serve(struct hascall_executor *x)
 		if (read_thread_flags() & NOTICES || ++rounds % ROUNDS_PER_QS == 0) {
 			if (signal_pending(current))
 				return -ERESTARTSYS;
-			/* CPU time limits, for one, are work that waits for the way to user mode. */
+			/* CPU time limits, for one, wait for the way to user mode. */
 			if (!front_finish(current_pt_regs()))
 				return -ERESTARTNOINTR;
 			cond_resched_tasks_rcu_qs();

@@ -52,7 +52,8 @@ struct async_syscall_setup {
 	uint32_t running; /* executors that run at a time, those asleep in calls aside; 0: 1 */
 	/*
 	 * uint32_t: a futex that posters count up and wake while *sleepers is not 0, as does an
-	 * executor that meets END; see slot/area.h. Both 0: executors look every millisecond instead.
+	 * executor that meets END; see slot/area.h. Both 0: executors look every millisecond
+	 * instead.
 	 */
 	uint64_t rings;
 	uint64_t sleepers;
