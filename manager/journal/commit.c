@@ -171,6 +171,20 @@ static void log_blocks(struct journal *j, struct journal_transaction *t, uint32_
 
 /* ---- the commit record. */
 
+/*
+ * Zeros where the record will be, durable before it. Torn between two sectors it is then whole,
+ * as all it says is in the first, or it is none; over an old block of the log it would be one
+ * with a wrong checksum, for which Linux refuses the file system.
+ */
+static void clear_record(struct journal *j) MAY_YIELD
+{
+	uint32_t at = j->head;
+
+	journal_log_reserve(j, 1);
+	(void)journal_log_next(j); /* it is zeros */
+	j->head = at;
+}
+
 static int write_record(struct journal *j, struct journal_transaction *t) MAY_YIELD
 {
 	struct journal_commit_block *commit = (void *)j->record;
@@ -247,6 +261,7 @@ static int log_transaction(struct journal *j, struct journal_transaction *t) MAY
 		return r;
 	log_revokes(j, t);
 	log_blocks(j, t, blocks);
+	clear_record(j);
 	written = journal_log_wait(j);
 	if (!MISTAKE(RECORD_EARLY))
 		wait_data(j, t);

@@ -7,7 +7,7 @@
 #include "test/crash/crash.h"
 
 uint32_t actor_pick(struct actor *a, uint32_t below);
-bool actor_done(const struct actor *a, int64_t r, const char *what, const char *path);
+void actor_done(const struct actor *a, int64_t r, const char *what, const char *path);
 /* A step of its model begins. */
 void actor_step(struct actor *a);
 /* A name of that type, not the top; 0: of any type but directories. NULL: none. */

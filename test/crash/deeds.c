@@ -17,18 +17,16 @@ static uint32_t some_mode(struct actor *a)
 	return 0600 | actor_pick(a, 0200);
 }
 
-/* A file with a name, open for writing; NULL: not done. */
+/* A file with a name, open for writing. */
 static struct model_file *make(struct actor *a, const char *path, struct dentry **ret) MAY_YIELD
 {
 	uint32_t mode = some_mode(a);
-	struct model_file *file = NULL;
+	struct model_file *file = model_file_new(S_IFREG | (mode & ~view.umask));
 
 	actor_step(a);
-	if (actor_done(a, do_open(path, O_CREAT | O_EXCL | O_RDWR, mode, ret), "create", path)) {
-		file = model_file_new(S_IFREG | (mode & ~view.umask));
-		file->big = a->options->big_files;
-		model_add(&a->model, model_path(path, &a->model), file);
-	}
+	actor_done(a, do_open(path, O_CREAT | O_EXCL | O_RDWR, mode, ret), "create", path);
+	file->big = a->options->big_files;
+	model_add(&a->model, model_path(path, &a->model), file);
 	model_end(&a->model);
 	return file;
 }
@@ -42,8 +40,6 @@ static void create(struct actor *a, bool empty) MAY_YIELD
 	if (!path)
 		return;
 	file = make(a, path, &d);
-	if (!file)
-		return;
 	if (!empty && actor_pick(a, 8))
 		actor_fill(a, d, file);
 	dentry_put(d);
@@ -56,8 +52,8 @@ static void make_dir(struct actor *a) MAY_YIELD
 	if (!path)
 		return;
 	actor_step(a);
-	if (actor_done(a, do_mkdir(path), "mkdir", path))
-		model_add(&a->model, model_path(path, &a->model), model_file_new(S_IFDIR | 0755));
+	actor_done(a, do_mkdir(path), "mkdir", path);
+	model_add(&a->model, model_path(path, &a->model), model_file_new(S_IFDIR | 0755));
 	model_end(&a->model);
 }
 
@@ -72,12 +68,11 @@ static void make_link(struct actor *a) MAY_YIELD
 	memset(target, 't', sizeof(target));
 	target[actor_pick(a, 2) ? 1 + actor_pick(a, 59) : 60 + actor_pick(a, 130)] = '\0';
 	actor_step(a);
-	if (actor_done(a, do_symlink(target, path), "symlink", path)) {
-		file = model_file_new(S_IFLNK | 0777);
-		file->target = strdup(target);
-		CHECK(file->target);
-		model_add(&a->model, model_path(path, &a->model), file);
-	}
+	actor_done(a, do_symlink(target, path), "symlink", path);
+	file = model_file_new(S_IFLNK | 0777);
+	file->target = strdup(target);
+	CHECK(file->target);
+	model_add(&a->model, model_path(path, &a->model), file);
 	model_end(&a->model);
 }
 
@@ -88,8 +83,8 @@ static void link_again(struct actor *a) MAY_YIELD
 	if (!from || !path)
 		return;
 	actor_step(a);
-	if (actor_done(a, do_link(from, path), "link", path))
-		model_add(&a->model, model_path(path, &a->model), model_find(&a->model, from));
+	actor_done(a, do_link(from, path), "link", path);
+	model_add(&a->model, model_path(path, &a->model), model_find(&a->model, from));
 	model_end(&a->model);
 }
 
@@ -98,8 +93,8 @@ static void remove_name(struct actor *a, const char *path) MAY_YIELD
 	bool dir = S_ISDIR(model_find(&a->model, path)->mode);
 
 	actor_step(a);
-	if (actor_done(a, dir ? do_rmdir(path) : do_unlink(path), "remove", path))
-		model_remove(&a->model, model_path_find(path));
+	actor_done(a, dir ? do_rmdir(path) : do_unlink(path), "remove", path);
+	model_remove(&a->model, model_path_find(path));
 	model_end(&a->model);
 }
 
@@ -144,8 +139,6 @@ static void remove_tree(struct actor *a) MAY_YIELD
 				longest = path;
 		}
 		remove_name(a, longest);
-		if (model_find(&a->model, longest))
-			return;
 	}
 	remove_name(a, dir);
 }
@@ -172,8 +165,8 @@ static void rename_some(struct actor *a) MAY_YIELD
 	if (!from || !to || model_is_below(to, from))
 		return;
 	actor_step(a);
-	if (actor_done(a, do_rename(from, to, 0), "rename", from))
-		move(a, from, to);
+	actor_done(a, do_rename(from, to, 0), "rename", from);
+	move(a, from, to);
 	model_end(&a->model);
 }
 
@@ -186,8 +179,6 @@ static void replace(struct actor *a) MAY_YIELD
 	if (!to || !path)
 		return;
 	file = make(a, path, &d);
-	if (!file)
-		return;
 	for (uint32_t i = 1 + actor_pick(a, 3); i > 0; i--)
 		actor_append(a, d, file);
 	if (actor_pick(a, 3) == 0)
@@ -197,11 +188,10 @@ static void replace(struct actor *a) MAY_YIELD
 		d = NULL;
 	}
 	actor_step(a);
-	if (actor_done(a, do_rename(path, to, 0), "rename", path)) {
-		model_floor(file, &(struct model_floor){ .step = model_step(&a->model),
-							 .edits = file->edits_done });
-		move(a, path, to);
-	}
+	actor_done(a, do_rename(path, to, 0), "rename", path);
+	model_floor(file, &(struct model_floor){ .step = model_step(&a->model),
+						 .edits = file->edits_done });
+	move(a, path, to);
 	model_end(&a->model);
 	if (d && actor_pick(a, 3) == 0)
 		actor_append(a, d, file);
@@ -218,12 +208,11 @@ static void exchange(struct actor *a) MAY_YIELD
 	first = model_find(&a->model, one);
 	second = model_find(&a->model, other);
 	actor_step(a);
-	if (actor_done(a, do_rename(one, other, RENAME_EXCHANGE), "exchange", one)) {
-		model_remove(&a->model, model_path_find(one));
-		model_remove(&a->model, model_path_find(other));
-		model_add(&a->model, model_path_find(one), second);
-		model_add(&a->model, model_path_find(other), first);
-	}
+	actor_done(a, do_rename(one, other, RENAME_EXCHANGE), "exchange", one);
+	model_remove(&a->model, model_path_find(one));
+	model_remove(&a->model, model_path_find(other));
+	model_add(&a->model, model_path_find(one), second);
+	model_add(&a->model, model_path_find(other), first);
 	model_end(&a->model);
 }
 
@@ -237,10 +226,9 @@ static void change_mode(struct actor *a) MAY_YIELD
 		return;
 	file = model_find(&a->model, path);
 	actor_step(a);
-	if (actor_done(a, do_chmod(path, mode), "chmod", path)) {
-		file->mode = S_IFREG | mode;
-		file->last_step = model_step(&a->model);
-	}
+	actor_done(a, do_chmod(path, mode), "chmod", path);
+	file->mode = S_IFREG | mode;
+	file->last_step = model_step(&a->model);
 	model_end(&a->model);
 }
 
@@ -250,10 +238,10 @@ static void unnamed(struct actor *a) MAY_YIELD
 	struct model_file *file = model_file_new(S_IFREG | 0644);
 	struct dentry *d;
 
-	if (!path ||
-	    !actor_done(a, vfs_tmpfile(&view, NULL, actor_text(&a->model.names[0]), 0644, &d),
-			"tmpfile", path))
+	if (!path)
 		return;
+	actor_done(a, vfs_tmpfile(&view, NULL, actor_text(&a->model.names[0]), 0644, &d), "tmpfile",
+		   path);
 	file->big = a->options->big_files;
 	file->unnamed = true;
 	actor_fill(a, d, file);
@@ -261,8 +249,8 @@ static void unnamed(struct actor *a) MAY_YIELD
 		actor_fsync(a, d, file, false);
 	if (actor_pick(a, 4)) {
 		actor_step(a);
-		if (actor_done(a, vfs_link(&view, d, NULL, path), "link", path))
-			model_add(&a->model, model_path(path, &a->model), file);
+		actor_done(a, vfs_link(&view, d, NULL, path), "link", path);
+		model_add(&a->model, model_path(path, &a->model), file);
 		model_end(&a->model);
 	}
 	dentry_put(d);
@@ -277,8 +265,7 @@ static void hold(struct actor *a) MAY_YIELD
 
 	if (h->dentry || !path)
 		return;
-	if (!actor_done(a, do_open(path, O_RDWR, 0, &h->dentry), "open", path))
-		return;
+	actor_done(a, do_open(path, O_RDWR, 0, &h->dentry), "open", path);
 	h->file = model_find(&a->model, path);
 	if (actor_pick(a, 2))
 		remove_name(a, path);
@@ -329,8 +316,9 @@ static void to_file(struct actor *a, enum deed deed) MAY_YIELD
 		with_file(a, deed, h->dentry, h->file);
 		return;
 	}
-	if (!path || !actor_done(a, do_open(path, O_RDWR, 0, &d), "open", path))
+	if (!path)
 		return;
+	actor_done(a, do_open(path, O_RDWR, 0, &d), "open", path);
 	with_file(a, deed, d, model_find(&a->model, path));
 	dentry_put(d);
 }
