@@ -203,8 +203,11 @@ static void raise_descriptor_limit(void)
 static void sweeper(void *arg) MAY_YIELD
 {
 	(void)arg;
-	while (!manager.closing && task_sleep_until(clock_now_ns() + SWEEP_NS) == 0)
-		host_process_sweep();
+	while (!manager.closing && task_sleep_until(clock_now_ns() + SWEEP_NS) == 0) {
+		/* It is not lost while its root is mounted, however long that takes. */
+		if (manager.first && manager.first->state != PROCESS_STARTING)
+			host_process_sweep();
+	}
 }
 
 MUST_USE static int start_tasks(const struct manager_options *o)
