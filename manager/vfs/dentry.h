@@ -28,7 +28,7 @@
  */
 #include "vfs/vfs.h"
 
-#define DENTRY_UNUSED_MAX 32768u
+#define DENTRY_UNUSED_MAX 131072u
 #define DENTRY_SHORT_NAME 32u
 
 enum dentry_flag {
