@@ -4,8 +4,11 @@
 #include "test/crash/crash.h"
 
 #include "task/sched.h"
+#include "vfs/host/host_fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +23,7 @@
 #define WRONG_SIZE 2000u
 
 struct crash crash;
-unsigned int crash_images, crash_foreign, crash_twice;
+unsigned int crash_images, crash_foreign, crash_linux, crash_twice;
 uint64_t crash_commits, crash_checkpoints;
 
 static char path[64]; /* of the image as a file, for e2fsprogs */
@@ -128,6 +131,78 @@ static const char *foreign_replay(void)
 			return tell("e2fsck -p, for orphans: %d%s", status, said);
 	}
 	return check_image("their replay");
+}
+
+/* ---- Linux. */
+
+static char mount_point[] = "/tmp/hascall-crash-XXXXXX";
+
+static int mount_in_linux(void)
+{
+	return tool("mount -o loop %s %s 2>&1", path, mount_point);
+}
+
+static int unmount_in_linux(void)
+{
+	return tool("umount %s 2>&1", mount_point);
+}
+
+/* Asked once: whether images may be mounted here at all. The new image is not changed by it. */
+static bool linux_mounts(void)
+{
+	static enum { UNKNOWN, NO, YES } known;
+
+	if (known != UNKNOWN)
+		return known == YES;
+	CHECK(mkdtemp(mount_point));
+	known = mount_in_linux() == 0 ? YES : NO;
+	if (known == NO)
+		printf("# no image is judged by Linux:%s\n", said);
+	else
+		CHECK_INT(unmount_in_linux(), 0);
+	rmdir(mount_point);
+	return known == YES;
+}
+
+/* What Linux makes of the image that is in the file, as the model wants it. */
+static const char *linux_tree(size_t k) MAY_YIELD
+{
+	int fd = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct inode *root;
+	const char *bad;
+
+	CHECK(fd >= 0);
+	CHECK_INT(host_fs_new(fd, &root), 0);
+	bad = crash_judge_tree(root, k);
+	inode_put(root);
+	return bad;
+}
+
+static const char *judge_linux(const struct replay *replay, size_t k) MAY_YIELD
+{
+	const char *bad;
+
+	crash_linux++;
+	crash_images++;
+	replay_save(replay, path);
+	CHECK_INT(mkdir(mount_point, 0700), 0);
+	if (mount_in_linux() != 0) {
+		rmdir(mount_point);
+		return tell("Linux does not mount it:%s", said);
+	}
+	/* The model knows what an overlay shows, not what is stored for it. */
+	bad = crash.options->overlay ? NULL : linux_tree(k);
+	if (unmount_in_linux() != 0)
+		test_fail(__FILE__, __LINE__, "umount:%s", said);
+	rmdir(mount_point);
+	if (bad) {
+		char *copy = strdup(bad);
+
+		bad = tell("in Linux: %s", copy);
+		free(copy);
+		return bad;
+	}
+	return check_image("unmounted by Linux");
 }
 
 /* ---- judging a disk. */
@@ -293,6 +368,8 @@ static const char *judge_cut(struct replay *replay, size_t k, unsigned int i) MA
 		return judge_foreign(replay, k);
 	if (i % 7 == 2)
 		return judge_twice(replay, k);
+	if (i % 7 == 4 && linux_mounts())
+		return judge_linux(replay, k);
 	return judge_replay(replay, k);
 }
 
@@ -304,11 +381,14 @@ static void cut(unsigned int images) MAY_YIELD
 {
 	struct replay *replay = replay_begin(crash.td);
 	size_t length = crash_place();
+	bool all = images == UINT_MAX;
 
+	if (all)
+		images = 2 * ((unsigned int)length + 1);
 	for (unsigned int i = 0; i < images && !crash.verdict; i++) {
-		size_t k = 2 * i < images
-				   ? length * (2 * i) / images + crash_random(&crash.random, 3)
-				   : crash_random(&crash.random, (uint32_t)length + 1);
+		size_t k = 2 * i >= images ? crash_random(&crash.random, (uint32_t)length + 1)
+			   : all	   ? i
+				 : length * (2 * i) / images + crash_random(&crash.random, 3);
 		uint64_t seed = crash_random(&crash.random, 1000000);
 		unsigned int torn = crash_random(&crash.random, 3) ? REPLAY_TORN : 0;
 		const char *bad;
@@ -473,9 +553,12 @@ void crash_test(const struct crash_options *options)
 {
 	uint64_t first = asked("CRASH_SEED", 1);
 	uint64_t last = getenv("CRASH_SEED") ? first : asked("CRASH_SEEDS", 1);
+	const char *images = getenv("CRASH_IMAGES");
 	struct crash_options o = *options;
 
-	o.images = (unsigned int)asked("CRASH_IMAGES", o.images);
+	o.images = images && strcmp(images, "all") == 0
+			   ? UINT_MAX
+			   : (unsigned int)asked("CRASH_IMAGES", o.images);
 	for (uint64_t seed = first; seed <= last; seed++) {
 		const char *bad = crash_run(&o, seed);
 
@@ -483,8 +566,8 @@ void crash_test(const struct crash_options *options)
 			test_fail(__FILE__, __LINE__, "%s, CRASH_SEED=%llu CRASH_IMAGES=%u: %s",
 				  o.name, (unsigned long long)seed, o.images, bad);
 	}
-	printf("# %s: %u images, of them %u first replayed by e2fsck; %u cut twice; %llu commits, "
-	       "%llu checkpoints\n",
-	       o.name, crash_images, crash_foreign, crash_twice, (unsigned long long)crash_commits,
-	       (unsigned long long)crash_checkpoints);
+	printf("# %s: %u images, of them %u first replayed by e2fsck, %u by Linux; %u cut twice; "
+	       "%llu commits, %llu checkpoints\n",
+	       o.name, crash_images, crash_foreign, crash_linux, crash_twice,
+	       (unsigned long long)crash_commits, (unsigned long long)crash_checkpoints);
 }

@@ -6,10 +6,12 @@
  *
  * Each image so made is mounted by us, judged by the model (model.h), unmounted and judged
  * by e2fsck. Of some, the power goes again while they are mounted for the first
- * time. Some are mounted by nobody: e2fsck replays their journal, and judges.
+ * time. Of others e2fsck replays the journal, or Linux, where it may mount an image; the
+ * model judges the tree that Linux shows.
  *
  * Environment
- *     CRASH_IMAGES=n   images of each workload (default: few)
+ *     CRASH_IMAGES=n   images of each workload (default: few); all: one for each place of the log,
+ *                      and as many of what a cache may leave
  *     CRASH_SEEDS=n    workloads of each kind, from seed 1 on (default 1); CRASH_SEED=n: only
  *                      that one
  *     CRASH_KEEP=FILE  the image that was judged bad, as the power cut left it
@@ -59,8 +61,8 @@ struct crash_options {
 	uint64_t size;
 	const uint8_t *weights; /* [DEEDS] */
 	unsigned int tasks, steps;
-	unsigned int names; /* different ones in a directory; 0: a few */
-	unsigned int images;
+	unsigned int names;   /* different ones in a directory; 0: a few */
+	unsigned int images;  /* UINT_MAX: all places */
 	uint64_t cache_bytes; /* 0: room for everything */
 	bool overlay;	      /* the tree is an overlay's, over another in memory */
 	bool big_files;	      /* with windows far from each other */
@@ -73,8 +75,8 @@ const char *crash_run(const struct crash_options *options, uint64_t seed);
 /* As the environment asks; a bad image fails the test. */
 void crash_test(const struct crash_options *options);
 
-/* How many images were judged; by e2fsck without us. */
-extern unsigned int crash_images, crash_foreign, crash_twice;
+/* How many images were judged; of them, replayed by e2fsck; by Linux; cut twice. */
+extern unsigned int crash_images, crash_foreign, crash_linux, crash_twice;
 extern uint64_t crash_commits, crash_checkpoints;
 
 /* ---- crash.c to the others. */
