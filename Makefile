@@ -26,6 +26,7 @@ crash-test: ## 10 000 images after power cuts, 200 kills of the manager: minutes
 	@tools/setup build test
 	@tools/ci build
 	@CRASH_SEEDS=7 CRASH_IMAGES=140 build/test/crash/test_crash
+	@test/image/run_power --images 300
 	@test/image/run_kill --rounds 200
 
 kernel-test: ## tests of the executors in the kernel, in guests with kernels built from source
