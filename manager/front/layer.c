@@ -7,31 +7,43 @@
 #include <sys/stat.h>
 
 struct seen {
-	bool upper, work, other;
+	bool upper, work;
+	bool places; /* directories on which something is mounted inside */
+	bool other;
 };
+
+static bool is(const struct vfs_dirent *entry, const char *name)
+{
+	return entry->name_len == strlen(name) && memcmp(entry->name, name, entry->name_len) == 0;
+}
 
 static int look(void *ctx, const struct vfs_dirent *entry)
 {
 	struct seen *seen = ctx;
 
-	if (entry->name_len == 5 && memcmp(entry->name, "upper", 5) == 0)
+	if (is(entry, "upper"))
 		seen->upper = true;
-	else if (entry->name_len == 4 && memcmp(entry->name, "work", 4) == 0)
+	else if (is(entry, "work"))
 		seen->work = true;
-	else if (entry->name_len != 10 || memcmp(entry->name, "lost+found", 10) != 0)
+	else if (is(entry, "dev") || is(entry, "proc"))
+		seen->places = true;
+	else if (!is(entry, "lost+found"))
 		seen->other = true;
 	return 0;
 }
 
 int layer_look(struct inode *image_root, enum layer_kind *ret)
 {
-	struct seen seen = { false, false, false };
+	struct seen seen = { .other = false };
+	bool layer;
 	uint64_t cursor = 0;
 	int r = vfs_readdir(image_root, &cursor, look, &seen);
 
-	*ret = seen.other || seen.upper != seen.work ? LAYER_TREE
-	       : seen.upper			     ? LAYER_LAYER
-						     : LAYER_EMPTY;
+	/* Who looks at a layer as a whole tree, once, has made those places in it. */
+	layer = seen.upper && seen.work && !seen.other;
+	*ret = layer						      ? LAYER_LAYER
+	       : seen.other || seen.places || seen.upper || seen.work ? LAYER_TREE
+								      : LAYER_EMPTY;
 	return r;
 }
 

@@ -5,7 +5,8 @@
  * layer.h - an image that is a layer above the host's tree. Layer: front.
  *
  * It has two directories at its root and nothing else: `upper`, with the changes as the
- * kernel's overlayfs stores them, and `work`, which is the overlay's own.
+ * kernel's overlayfs stores them, and `work`, which is the overlay's own; `dev` and `proc` may
+ * stand beside them.
  *
  * Thread   scheduler thread only.
  */

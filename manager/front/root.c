@@ -122,6 +122,8 @@ static int open_disk(bool read_only) MAY_YIELD
 		return complain(r, "is neither a regular file nor a block device");
 	case -ENOENT:
 		return complain(r, "no such file; 'hascall mkfs FILE SIZE' makes an image");
+	case -EINVAL:
+		return complain(r, "it is too small for a file system");
 	default:
 		return complain(r, strerror(-r));
 	}
@@ -139,7 +141,7 @@ static int open_image(const struct manager_options *o) MAY_YIELD
 		return r;
 	r = cache_init(o->cache_limit);
 	if (r < 0)
-		return complain(r, strerror(-r));
+		return complain(r, "there is no memory for its cache");
 	image.cached = true;
 	r = ext4_mount(image.disk, &how, &image.ext4, &report);
 	if (r < 0)
