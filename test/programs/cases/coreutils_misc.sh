@@ -11,4 +11,4 @@ chroot / /bin/echo in chroot; setsid sh -c 'echo in a session of its own'; setsi
 /bin/echo -n; /bin/printf '\101\n'; /usr/bin/test -d /; echo $?; /usr/bin/[ 1 = 2 ]; echo $?; sh -c 'echo $0 $# "$@"' name a 'b c'; sh -s x y <<'END'
 echo stdin script $1 $2
 END
-runcon 2>/dev/null; pinky >/dev/null 2>&1; vdir -d / >/dev/null; dir -d /; ionice true 2>/dev/null && echo ionice; chrt -m >/dev/null && echo chrt; renice -n 3 $$ >/dev/null && echo renice; taskset -p $$ >/dev/null && echo taskset; prlimit --nofile=50:60 sh -c 'ulimit -n; ulimit -Hn'
+runcon 2>/dev/null; pinky >/dev/null 2>&1; vdir -d / >/dev/null; dir -d /; ionice true 2>/dev/null && echo ionice; chrt -m >/dev/null && echo chrt; sh -c 'renice -n 19 $$ >/dev/null' && echo renice; taskset -p $$ >/dev/null && echo taskset; prlimit --nofile=50:60 sh -c 'ulimit -n; ulimit -Hn'
