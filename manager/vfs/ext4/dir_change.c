@@ -248,6 +248,7 @@ int ext4_dir_set(struct journal_handle *h, struct ext4_inode *dir, const struct 
 	record->number = inode->number;
 	record->type = type_of(inode);
 	dir_block_store(h, dir, page);
+	dir->changes++;
 	cache_put(page);
 	return 0;
 }

@@ -10,19 +10,23 @@ static int lookup(struct inode *dir, const char *text, size_t len, struct inode 
 {
 	struct ext4_name name = { text, (uint32_t)len };
 	struct ext4_inode *d = ext4_i(dir), *inode;
-	uint32_t number;
+	uint32_t number, changes;
 	int r;
 
 	if (len > EXT4_NAME_MAX)
 		return -ENAMETOOLONG;
-	r = ext4_dir_find(d, &name, &number);
-	if (r < 0)
-		return r;
-	/* What the file system keeps for itself has no name; but the root may be asked for. */
-	if (number < d->fs->first_inode && number != EXT4_ROOT_NUMBER)
-		return ext4_damage(d->fs, "directory %u has a name for inode %u", d->number,
-				   number);
-	r = ext4_iget(d->fs, number, &inode);
+	do {
+		changes = d->changes;
+		r = ext4_dir_find(d, &name, &number);
+		if (r < 0)
+			return r;
+		/* What the file system keeps for itself has no name; but the root may be asked for. */
+		if (number < d->fs->first_inode && number != EXT4_ROOT_NUMBER)
+			return ext4_damage(d->fs, "directory %u has a name for inode %u", d->number,
+					   number);
+		r = ext4_iget(d->fs, number, &inode);
+		/* While we waited for the inode the name may have gone, and the inode too. */
+	} while (r == -ESTALE && changes != d->changes);
 	if (r == -ESTALE)
 		return ext4_damage(d->fs, "directory %u has a name for the deleted inode %u",
 				   d->number, number);

@@ -240,11 +240,18 @@ static uint32_t next_hash(const struct htree_path *path)
 
 int htree_leaf(struct ext4_inode *dir, uint32_t hash, uint32_t *ret_logical, uint32_t *ret_next)
 {
-	struct htree_path path;
-	int r = htree_walk(dir, hash, &path);
+	struct htree_path path = { .depth = 0 };
+	uint32_t changes;
+	int r;
 
-	if (r < 0)
-		return r;
+	/* While a walk waits for a block, one above it may be split: it no longer says what follows. */
+	do {
+		htree_path_put(&path);
+		changes = dir->changes;
+		r = htree_walk(dir, hash, &path);
+		if (r < 0)
+			return r;
+	} while (changes != dir->changes);
 	*ret_logical = path.leaf;
 	*ret_next = next_hash(&path);
 	/* Whoever goes from leaf to leaf comes forward. */

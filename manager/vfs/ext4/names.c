@@ -359,9 +359,9 @@ static int link_one(struct journal_handle *h, struct ext4_inode *dir, const stru
 
 	if (r < 0)
 		return r;
+	inode->nlink++; /* before a yield: who finds the name wants to find a file */
 	r = ext4_orphan_remove(h, inode);
 	if (r == 0) {
-		inode->nlink++;
 		ext4_touch(dir);
 		inode->ctime = dir->ctime;
 		r = ext4_inode_store(h, inode);

@@ -120,6 +120,23 @@ static int take_block(struct listing *l, uint32_t logical) MAY_YIELD
 	return r;
 }
 
+/* The leaf for a hash; again, if names went from it to another while we waited for it. */
+static int take_leaf(struct listing *l, uint32_t hash, uint32_t *ret_next) MAY_YIELD
+{
+	uint32_t count = l->count, copy_size = l->copy_size, changes, logical;
+	int r;
+
+	do {
+		l->count = count;
+		l->copy_size = copy_size;
+		changes = l->dir->changes;
+		r = htree_leaf(l->dir, hash, &logical, ret_next);
+		if (r == 0)
+			r = take_block(l, logical);
+	} while (r == 0 && changes != l->dir->changes);
+	return r;
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
@@ -135,16 +152,14 @@ static int fill_hashed(struct listing *l, uint64_t cursor) MAY_YIELD
 	uint32_t hash = (uint32_t)(cursor >> MINOR_BITS) << 1, next = 0;
 	int r = 0;
 
-	if (!dir_has_tree(l->dir)) {
+	if (!dir_has_tree(l->dir))
 		r = take_block(l, 0);
-	} else {
+	/* While we waited for the block, its names may have gone to others. */
+	if (r == 0 && dir_has_tree(l->dir)) {
+		l->count = 0;
 		next = hash;
 		for (uint32_t i = 0; r == 0 && i < LEAVES_MAX; i++) {
-			uint32_t logical;
-
-			r = htree_leaf(l->dir, next, &logical, &next);
-			if (r == 0)
-				r = take_block(l, logical);
+			r = take_leaf(l, next, &next);
 			if (!(next & 1)) /* the next block does not go on with our last hash */
 				break;
 		}
