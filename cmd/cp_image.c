@@ -205,7 +205,6 @@ static int image_times(const struct cp_side *s, const char *path, const struct t
 	return r;
 }
 
-/* Attributes past the vfs: it has none of its own opinion of access lists. */
 static ssize_t image_listxattr(const struct cp_side *s, const char *path, char *buf, size_t size)
 	MAY_YIELD
 {
@@ -216,7 +215,7 @@ static ssize_t image_listxattr(const struct cp_side *s, const char *path, char *
 	if (n < 0)
 		return n;
 	inode = dentry_inode(d);
-	n = inode->ops->listxattr ? inode->ops->listxattr(inode, buf, size) : 0;
+	n = vfs_listxattr(s->image->view.cred, inode, buf, size);
 	dentry_put(d);
 	return n;
 }
@@ -231,7 +230,7 @@ static ssize_t image_getxattr(const struct cp_side *s, const char *path, const c
 	if (n < 0)
 		return n;
 	inode = dentry_inode(d);
-	n = inode->ops->getxattr ? inode->ops->getxattr(inode, name, buf, size) : -ENODATA;
+	n = vfs_getxattr(s->image->view.cred, inode, name, buf, size);
 	dentry_put(d);
 	return n;
 }
@@ -239,6 +238,7 @@ static ssize_t image_getxattr(const struct cp_side *s, const char *path, const c
 static int image_setxattr(const struct cp_side *s, const char *path, const char *name,
 			  const void *value, size_t size) MAY_YIELD
 {
+	const struct vfs_bytes bytes = { value, size };
 	struct dentry *d;
 	struct inode *inode;
 	int r = walk(s, path, &d);
@@ -246,7 +246,7 @@ static int image_setxattr(const struct cp_side *s, const char *path, const char 
 	if (r < 0)
 		return r;
 	inode = dentry_inode(d);
-	r = inode->ops->setxattr ? inode->ops->setxattr(inode, name, value, size, 0) : -EOPNOTSUPP;
+	r = vfs_setxattr(s->image->view.cred, inode, name, &bytes, 0);
 	dentry_put(d);
 	return r;
 }

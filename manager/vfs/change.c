@@ -1,13 +1,51 @@
 #include "vfs/change.h"
 
+#include "vfs/acl.h"
 #include "vfs/perm.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #define MODE_BITS 07777u
+
+void new_attr_end(struct vfs_attr *attr)
+{
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
+		free(attr->acl[kind]);
+}
+
+/* The directory's default list in the place of the umask. */
+static int inherit(struct inode *dir, uint32_t umask, struct vfs_attr *attr) MAY_YIELD
+{
+	const struct vfs_acl *lent;
+	struct vfs_acl *access, *again = NULL;
+	bool plain;
+	int r = inode_acl(dir, VFS_ACL_DEFAULT, &lent);
+
+	if (r < 0 || !lent) {
+		attr->mode &= ~umask;
+		return r;
+	}
+	r = acl_copy(lent, &access);
+	if (r == 0 && S_ISDIR(attr->mode))
+		r = acl_copy(lent, &again);
+	if (r < 0) {
+		free(access);
+		return r;
+	}
+	acl_inherit(access, &attr->mode);
+	(void)acl_mode(access, &plain);
+	if (plain) {
+		free(access);
+		access = NULL;
+	}
+	attr->acl[VFS_ACL_ACCESS] = access;
+	attr->acl[VFS_ACL_DEFAULT] = again;
+	return 0;
+}
 
 int new_attr(const struct vfs *view, struct inode *dir, uint32_t mode, struct vfs_attr *ret)
 {
@@ -33,7 +71,7 @@ int new_attr(const struct vfs *view, struct inode *dir, uint32_t mode, struct vf
 	ret->mtime = ret->atime;
 	ret->ctime = ret->atime;
 	ret->btime = ret->atime;
-	return 0;
+	return S_ISLNK(mode) ? 0 : inherit(dir, view->umask, ret);
 }
 
 /* The directory is locked: is the place free? */
@@ -81,7 +119,7 @@ void change_end(struct place *place)
 	walk_end(&place->walk);
 }
 
-/* may_change() was asked. The umask and a setgid directory have their say. */
+/* may_change() was asked. The umask, or lists, and a setgid directory have their say. */
 static int make_inode(struct place *place, uint32_t mode, uint64_t rdev) MAY_YIELD
 {
 	struct inode *dir = place->walk.dir->inode;
@@ -91,11 +129,12 @@ static int make_inode(struct place *place, uint32_t mode, uint64_t rdev) MAY_YIE
 
 	if (!dir->ops->create)
 		return -EPERM;
-	r = new_attr(place->walk.view, dir, mode & ~place->walk.view->umask, &attr);
+	r = new_attr(place->walk.view, dir, mode, &attr);
 	if (r < 0)
 		return r;
 	attr.rdev = rdev;
 	r = dir->ops->create(dir, place->name->name, place->name->name_len, &attr, &made);
+	new_attr_end(&attr);
 	if (r < 0)
 		return r;
 	dentry_fill(place->name, made);
@@ -168,8 +207,9 @@ int vfs_make_socket(const struct vfs *view, const char *path, uint32_t mode, str
 	if (r < 0)
 		return r;
 	r = may_change(view->cred, place.walk.dir);
+	/* bind(2) takes the umask off itself, whatever lists there are. */
 	if (r == 0)
-		r = make_inode(&place, S_IFSOCK | (mode & 0777u), 0);
+		r = make_inode(&place, S_IFSOCK | (mode & 0777u & ~view->umask), 0);
 	if (r == 0)
 		*ret = dentry_get(place.name);
 	change_end(&place);
@@ -261,9 +301,11 @@ int vfs_tmpfile(const struct vfs *view, struct dentry *at, const char *path, uin
 	if (r == 0 && !dir->inode->ops->create)
 		r = -EOPNOTSUPP;
 	if (r == 0)
-		r = new_attr(view, dir->inode, S_IFREG | (mode & MODE_BITS & ~view->umask), &attr);
-	if (r == 0)
+		r = new_attr(view, dir->inode, S_IFREG | (mode & MODE_BITS), &attr);
+	if (r == 0) {
 		r = dir->inode->ops->create(dir->inode, NULL, 0, &attr, &made);
+		new_attr_end(&attr);
+	}
 	if (r == 0) {
 		d = dentry_new_tmpfile(dir, made);
 		if (d)

@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/vfs.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ void inode_init(struct inode *inode, const struct inode_ops *ops, struct vfs_fs 
 	inode->refs = 1;
 	inode->type = type;
 	list_init(&inode->locks);
+	inode_acl_init(inode);
 	live_inodes++;
 }
 
@@ -41,6 +43,7 @@ void inode_put(struct inode *inode)
 	}
 	assert(live_inodes > 0);
 	live_inodes--;
+	inode_acl_drop(inode);
 	if (inode->ops->release)
 		inode->ops->release(inode);
 }

@@ -82,13 +82,15 @@ static int create_last(struct walk *w, const struct vfs_open *how, struct dentry
 	task_lock_take(&w->dir->lock);
 	r = walk_look(w, &d);
 	if (r == 0 && dentry_negative(d)) {
-		uint32_t mode = S_IFREG | (how->mode & 07777u & ~w->view->umask);
+		uint32_t mode = S_IFREG | (how->mode & 07777u);
 
 		r = may_change(w->view->cred, w->dir);
 		if (r == 0)
 			r = dir->ops->create ? new_attr(w->view, dir, mode, &attr) : -EACCES;
-		if (r == 0)
+		if (r == 0) {
 			r = dir->ops->create(dir, d->name, d->name_len, &attr, &made);
+			new_attr_end(&attr);
+		}
 		if (r == 0) {
 			dentry_fill(d, made);
 			*ret_made = true;

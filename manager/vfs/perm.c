@@ -1,5 +1,6 @@
 #include "vfs/perm.h"
 
+#include "vfs/acl.h"
 #include "vfs/dentry.h"
 
 #include <errno.h>
@@ -39,10 +40,30 @@ bool cred_in_group(const struct vfs_cred *cred, uint32_t gid)
 	return false;
 }
 
+/* What the access list or, without one, the mode says of somebody who is not the owner. */
+static int check_others(const struct vfs_cred *cred, struct inode *inode, const struct perm *perm,
+			unsigned int may) MAY_YIELD
+{
+	const struct vfs_acl *acl = NULL;
+	uint32_t granted = perm->mode;
+	int r;
+
+	/* With a mask that allows nothing Linux does not ask the list: the mode decides. */
+	if (perm->mode & S_IRWXG && inode->acl[VFS_ACL_ACCESS]) {
+		r = inode_acl(inode, VFS_ACL_ACCESS, &acl);
+		if (r < 0)
+			return r;
+	}
+	if (acl)
+		return acl_permits(acl, cred, perm->gid, may) ? 0 : -EACCES;
+	if (cred_in_group(cred, perm->gid))
+		granted >>= 3;
+	return may & ~(granted & 7u) ? -EACCES : 0;
+}
+
 int vfs_permission(const struct vfs_cred *cred, struct inode *inode, unsigned int may)
 {
 	struct perm perm;
-	uint32_t granted;
 	int r;
 
 	if ((may & VFS_MAY_WRITE) && inode->fs->read_only &&
@@ -56,12 +77,8 @@ int vfs_permission(const struct vfs_cred *cred, struct inode *inode, unsigned in
 	if (cred->privileged) /* even root runs only what somebody may run */
 		return perm.mode & 0111 ? 0 : -EACCES;
 	if (cred->fsuid == perm.uid)
-		granted = perm.mode >> 6;
-	else if (cred_in_group(cred, perm.gid))
-		granted = perm.mode >> 3;
-	else
-		granted = perm.mode;
-	return may & ~(granted & 7u) ? -EACCES : 0;
+		return may & ~(perm.mode >> 6 & 7u) ? -EACCES : 0;
+	return check_others(cred, inode, &perm, may);
 }
 
 int may_change(const struct vfs_cred *cred, struct dentry *dir)

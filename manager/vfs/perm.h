@@ -3,7 +3,9 @@
 /*
  * perm.h - who may do what. Layer: vfs, inside the folder only.
  *
- * The order of the checks is Linux's: it decides which errno a program sees.
+ * The order of the checks is Linux's: it decides which errno a program sees. The owner has what
+ * the mode says; for others an access list stands in the place of the mode (acl.h). Sticky
+ * directories and protected links look at modes and owners alone.
  *
  * Way down: vfs_permission -> inode_perm -> inode_ops.getattr (where has_perm is not set).
  */

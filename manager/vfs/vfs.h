@@ -28,6 +28,10 @@
 struct inode;
 struct dentry;
 struct vfs;
+struct vfs_acl; /* acl.h */
+
+/* An inode's lists: who may use it; what is made in this directory begins with. */
+enum vfs_acl_kind { VFS_ACL_ACCESS, VFS_ACL_DEFAULT, VFS_ACL_KINDS };
 
 struct vfs_attr {
 	uint64_t dev, ino, rdev;
@@ -37,6 +41,14 @@ struct vfs_attr {
 	uint32_t nlink, uid, gid;
 	uint32_t blksize;
 	struct timespec atime, mtime, ctime, btime;
+	struct vfs_acl *acl[VFS_ACL_KINDS]; /* of what is made; lent; getattr gives none */
+};
+
+/* Another list, or none (acl NULL), and the bits of the mode that change with it. */
+struct vfs_acl_change {
+	enum vfs_acl_kind kind;
+	const struct vfs_acl *acl; /* valid */
+	uint32_t clear_mode, set_mode;
 };
 
 /* Which members of a vfs_attr a setattr changes. */
@@ -99,7 +111,8 @@ struct inode_ops {
 	/* 1 or 0: is there such a name? Cheaper than lookup; missing: lookup is asked. */
 	int (*has_name)(struct inode *dir, const char *name, size_t len);
 	/*
-	 * Make a regular file, directory, fifo, socket or device node; attr: mode, uid, gid, rdev.
+	 * Make a regular file, directory, fifo, socket or device node; attr: mode, uid, gid, rdev,
+	 * acl.
 	 * name NULL: an unnamed file (nlink 0) that link() may name later (O_TMPFILE, copy-up).
 	 */
 	int (*create)(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
@@ -139,6 +152,14 @@ struct inode_ops {
 			int flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct inode *inode, const char *name);
+	/*
+	 * Access lists, which are no attributes to the operations above, but for listxattr. get_acl
+	 * gives a heap copy, NULL if there is none, and does not yield once it has looked; missing:
+	 * inode.acl is all there is. set_acl missing: no lists here. A setattr of the mode changes
+	 * the list with it (acl_chmod); who changes a list sets or forgets inode.acl when it is done.
+	 */
+	int (*get_acl)(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret);
+	int (*set_acl)(struct inode *inode, const struct vfs_acl_change *change);
 	/* Last reference gone; must not yield (hand slow work to a task). */
 	void (*release)(struct inode *inode);
 	bool volatile_names; /* lookups must not be cached (/proc) */
@@ -171,8 +192,9 @@ struct inode {
 	 */
 	uint32_t mode, uid, gid;
 	bool has_perm;
-	struct list locks; /* fcntl/flock records: file/lock.c */
-	void *file_state;  /* what file/ keeps with an inode (fifo, socket), freed by its hook */
+	struct vfs_acl *acl[VFS_ACL_KINDS]; /* what is known of its lists: inode_acl() */
+	struct list locks;		    /* fcntl/flock records: file/lock.c */
+	void *file_state; /* what file/ keeps with an inode (fifo, socket), freed by its hook */
 	void (*file_state_free)(void *file_state);
 	uint32_t write_opens; /* open descriptions that may write (ETXTBSY) */
 	uint32_t exec_maps;   /* running images */
@@ -311,6 +333,9 @@ MUST_USE int vfs_statfs(struct inode *inode, struct vfs_statfs *ret) MAY_YIELD;
 /* xattr(7): size 0 asks for the size. */
 #define VFS_XATTR_NAME_MAX 255u
 #define VFS_XATTR_SIZE_MAX 65536u
+/* Access lists (acl.h): the value of the list in effect, not bytes that somebody keeps. */
+#define VFS_XATTR_ACL_ACCESS "system.posix_acl_access"
+#define VFS_XATTR_ACL_DEFAULT "system.posix_acl_default"
 MUST_USE ssize_t vfs_getxattr(const struct vfs_cred *cred, struct inode *inode, const char *name,
 			      void *buf, size_t size) MAY_YIELD;
 MUST_USE int vfs_setxattr(const struct vfs_cred *cred, struct inode *inode, const char *name,

@@ -464,25 +464,16 @@ EXT4_TEST(a_shared_block_is_not_changed)
 
 static ssize_t get_acl(const char *path, const char *name) MAY_YIELD
 {
-	struct dentry *d = walk(path);
-	ssize_t n = ext4_getxattr(dentry_inode(d), name, got, sizeof(got));
-
-	dentry_put(d);
-	return n;
+	return get(path, name, sizeof(got) - 1);
 }
 
 static int set_acl(const char *path, const char *name, const void *value, size_t size) MAY_YIELD
 {
 	static char odd[1 + sizeof(got)]; /* a caller's memory begins anywhere */
-	struct dentry *d = walk(path);
-	int r;
 
 	if (size > 0)
 		memcpy(odd + 1, value, size);
-	r = ext4_setxattr(dentry_inode(d), name, odd + 1, size, 0);
-
-	dentry_put(d);
-	return r;
+	return set(path, name, odd + 1, size, 0);
 }
 
 static uint32_t mode_of(const char *path) MAY_YIELD
@@ -647,7 +638,7 @@ static void use_all(uint64_t *seed) MAY_YIELD
 		n = vfs_listxattr(&cred, dentry_inode(d), names, sizeof(names));
 		CHECK(n <= (ssize_t)sizeof(names));
 		for (char *name = names; n > 0 && name < names + n; name += strlen(name) + 1)
-			(void)!ext4_getxattr(dentry_inode(d), name, value, sizeof(value));
+			(void)!vfs_getxattr(&cred, dentry_inode(d), name, value, sizeof(value));
 		(void)!ext4_setxattr(dentry_inode(d), "user.new", value, image_random(seed, 900),
 				     0);
 		(void)!ext4_removexattr(dentry_inode(d), "user.a");

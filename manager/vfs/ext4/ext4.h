@@ -362,8 +362,14 @@ int ext4_setxattr(struct inode *inode, const char *name, const void *buf, size_t
 	MAY_YIELD;
 ssize_t ext4_listxattr(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 int ext4_removexattr(struct inode *inode, const char *name) MAY_YIELD;
-/* Its mode was changed, and is stored: so does its access list, if it has one. */
-MUST_USE int ext4_acl_follow_mode(struct ext4_inode *inode) MAY_YIELD;
+int ext4_get_acl(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret) MAY_YIELD;
+int ext4_set_acl(struct inode *inode, const struct vfs_acl_change *change) MAY_YIELD;
+/* The mode of one with an access list is to change: both do, in one handle. Else nothing does. */
+MUST_USE int ext4_acl_chmod(struct ext4_inode *inode, uint32_t mode) MAY_YIELD;
+/* The lists of an inode that is being made, in its handle, which has these credits for it. */
+MUST_USE int ext4_acl_begin(struct journal_handle *h, struct ext4_inode *inode,
+			    const struct vfs_attr *attr) MAY_YIELD;
+uint32_t ext4_acl_credits(const struct ext4 *fs, const struct vfs_attr *attr);
 /* The inode is deleted: its attribute block is put. */
 MUST_USE int ext4_xattr_free(struct journal_handle *h, struct ext4_inode *inode) MAY_YIELD;
 

@@ -196,9 +196,10 @@ static int setattr(struct inode *inode, const struct vfs_attr *attr, unsigned in
 	     set & (VFS_SET_SIZE | VFS_SET_MODE | VFS_SET_UID | VFS_SET_GID)))
 		return -EPERM;
 	task_lock_take(&i->lock);
-	r = setattr_locked(i, attr, set);
-	if (r == 0 && set & VFS_SET_MODE)
-		r = ext4_acl_follow_mode(i);
+	if (set & VFS_SET_MODE)
+		r = ext4_acl_chmod(i, attr->mode);
+	if (r == 0)
+		r = setattr_locked(i, attr, set);
 	task_lock_drop(&i->lock);
 	return r;
 }
@@ -229,6 +230,8 @@ const struct inode_ops ext4_file_ops = {
 	.setxattr = ext4_setxattr,
 	.listxattr = ext4_listxattr,
 	.removexattr = ext4_removexattr,
+	.get_acl = ext4_get_acl,
+	.set_acl = ext4_set_acl,
 	.release = ext4_release,
 };
 
@@ -249,6 +252,8 @@ const struct inode_ops ext4_dir_ops = {
 	.setxattr = ext4_setxattr,
 	.listxattr = ext4_listxattr,
 	.removexattr = ext4_removexattr,
+	.get_acl = ext4_get_acl,
+	.set_acl = ext4_set_acl,
 	.release = ext4_release,
 };
 
@@ -272,5 +277,7 @@ const struct inode_ops ext4_special_ops = {
 	.setxattr = ext4_setxattr,
 	.listxattr = ext4_listxattr,
 	.removexattr = ext4_removexattr,
+	.get_acl = ext4_get_acl,
+	.set_acl = ext4_set_acl,
 	.release = ext4_release,
 };

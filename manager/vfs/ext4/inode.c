@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/ext4/inside.h"
 
 #include <errno.h>
@@ -426,6 +427,7 @@ int ext4_inode_new(struct ext4 *fs, uint32_t number, uint32_t mode, struct ext4_
 	inode->ctime = inode->atime;
 	inode->btime = inode->atime;
 	enter_vfs(inode);
+	inode_acl_drop(&inode->inode); /* there are none: no need to look */
 	*ret = inode;
 	return 0;
 }

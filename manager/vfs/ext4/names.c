@@ -275,6 +275,8 @@ static int make_one(struct journal_handle *h, const struct making *m, struct ino
 	if (r == 0) {
 		r = fill(h, m, inode);
 		if (r == 0)
+			r = ext4_acl_begin(h, inode, m->attr);
+		if (r == 0)
 			r = enter(h, m, inode);
 		cache_put(page);
 	}
@@ -298,7 +300,8 @@ static int make_locked(const struct making *m, struct inode **ret) MAY_YIELD
 		r = ext4_pin(&pinned, inodes);
 	if (r < 0)
 		return r;
-	r = ext4_begin(m->dir->fs, ext4_credits_make(m->dir), &h);
+	r = ext4_begin(m->dir->fs,
+		       ext4_credits_make(m->dir) + ext4_acl_credits(m->dir->fs, m->attr), &h);
 	if (r == 0) {
 		r = make_one(&h, m, ret);
 		journal_end(&h);

@@ -10,7 +10,12 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-/* Each prefix is a number on the disk; those without a rest are the whole name. */
+#define MODE_BITS 07777u
+
+/*
+ * Each prefix is a number on the disk. Access lists are listed here, but not asked for by name:
+ * they are the whole name.
+ */
 static const struct prefix {
 	const char *text;
 	uint8_t index;
@@ -19,8 +24,8 @@ static const struct prefix {
 	{ "user.", EXT4_XATTR_INDEX_USER, false },
 	{ "trusted.", EXT4_XATTR_INDEX_TRUSTED, false },
 	{ "security.", EXT4_XATTR_INDEX_SECURITY, false },
-	{ "system.posix_acl_access", EXT4_XATTR_INDEX_ACL_ACCESS, true },
-	{ "system.posix_acl_default", EXT4_XATTR_INDEX_ACL_DEFAULT, true },
+	{ VFS_XATTR_ACL_ACCESS, EXT4_XATTR_INDEX_ACL_ACCESS, true },
+	{ VFS_XATTR_ACL_DEFAULT, EXT4_XATTR_INDEX_ACL_DEFAULT, true },
 };
 
 /* 0; -EOPNOTSUPP: no such attributes are kept; -ERANGE: too long. */
@@ -29,10 +34,10 @@ static int parse(const char *text, struct xattr_name *ret)
 	for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++) {
 		size_t len = strlen(prefixes[i].text), rest;
 
-		if (strncmp(text, prefixes[i].text, len) != 0)
+		if (prefixes[i].whole || strncmp(text, prefixes[i].text, len) != 0)
 			continue;
 		rest = strlen(text + len);
-		if (prefixes[i].whole != (rest == 0))
+		if (rest == 0)
 			continue;
 		if (rest > UINT8_MAX)
 			return -ERANGE;
@@ -40,12 +45,6 @@ static int parse(const char *text, struct xattr_name *ret)
 		return 0;
 	}
 	return -EOPNOTSUPP;
-}
-
-static bool is_acl(const struct xattr_name *name)
-{
-	return name->index == EXT4_XATTR_INDEX_ACL_ACCESS ||
-	       name->index == EXT4_XATTR_INDEX_ACL_DEFAULT;
 }
 
 /* ---- reading. */
@@ -75,8 +74,6 @@ static ssize_t copy_value(const struct xattr_places *p, const struct xattr_name 
 		return -ENODATA;
 	if (e->value_inode)
 		return -EOPNOTSUPP; /* a value that is an inode of its own */
-	if (is_acl(name))
-		return acl_from_disk(xattr_area_value(area, e), e->value_size, buf, size);
 	if (size == 0)
 		return (ssize_t)e->value_size;
 	if (size < e->value_size)
@@ -169,8 +166,7 @@ struct change {
 	const struct xattr_value *value; /* NULL: it goes */
 	int flags;			 /* XATTR_CREATE, XATTR_REPLACE */
 	bool may_miss;			 /* to remove what is not there is fine */
-	uint32_t mode;			 /* of an access list: the inode's */
-	bool set_mode;
+	uint32_t clear_mode, set_mode;	 /* of an access list: the inode's mode */
 };
 
 /* Room for the new contents of both places. */
@@ -227,26 +223,28 @@ static int check_presence(const struct xattr_places *p, const struct change *c)
 	return c->flags & XATTR_REPLACE ? -ENODATA : 0;
 }
 
-static int apply(struct ext4_inode *inode, struct xattr_places *p, const struct change *c,
-		 const struct xattr_plan *plan) MAY_YIELD
+static int apply(struct journal_handle *h, struct ext4_inode *inode, struct xattr_places *p,
+		 const struct change *c, const struct xattr_plan *plan) MAY_YIELD
 {
 	uint32_t mode = inode->mode;
-	struct journal_handle h;
-	int r = ext4_begin(inode->fs, xattr_credits(inode->fs), &h);
+	struct journal_handle own;
+	int r = h ? 0 : ext4_begin(inode->fs, xattr_credits(inode->fs), &own);
 
 	if (r < 0)
 		return r;
-	if (c->set_mode)
-		inode->mode = (mode & ~0777u) | (c->mode & 0777);
-	r = xattr_apply(&h, inode, p, plan);
-	journal_end(&h);
+	inode->mode = (mode & ~c->clear_mode) | c->set_mode;
+	r = xattr_apply(h ? h : &own, inode, p, plan);
+	if (!h)
+		journal_end(&own);
 	if (r < 0)
 		inode->mode = mode;
 	ext4_inode_perm(inode);
 	return r;
 }
 
-static int change_locked(struct ext4_inode *inode, const struct change *c) MAY_YIELD
+/* Within the handle `h`; NULL: in one of its own. */
+static int change_locked(struct journal_handle *h, struct ext4_inode *inode, const struct change *c)
+	MAY_YIELD
 {
 	struct xattr_area body, block;
 	struct xattr_places p;
@@ -270,7 +268,7 @@ static int change_locked(struct ext4_inode *inode, const struct change *c) MAY_Y
 			r = ext4_damage(inode->fs, "inode %u: its attributes overlap",
 					inode->number);
 		if (r == 0)
-			r = apply(inode, &p, c, &plan);
+			r = apply(h, inode, &p, c, &plan);
 		free(block.base); /* the body's is behind it */
 	}
 	xattr_places_put(&p);
@@ -284,7 +282,7 @@ static int change(struct ext4_inode *inode, const struct change *c) MAY_YIELD
 
 	do {
 		task_lock_take(&inode->lock);
-		r = change_locked(inode, c);
+		r = change_locked(NULL, inode, c);
 		task_lock_drop(&inode->lock);
 	} while (r == -ENOSPC && ext4_another_try(inode->fs, &tries));
 	return r;
@@ -292,89 +290,156 @@ static int change(struct ext4_inode *inode, const struct change *c) MAY_YIELD
 
 /* ---- access lists. */
 
-/* It is checked already that the inode may have one. */
-static int change_acl(struct ext4_inode *inode, struct change *c, const void *buf, size_t size)
-	MAY_YIELD
+static const struct xattr_name acl_names[VFS_ACL_KINDS] = {
+	[VFS_ACL_ACCESS] = { EXT4_XATTR_INDEX_ACL_ACCESS, 0, "" },
+	[VFS_ACL_DEFAULT] = { EXT4_XATTR_INDEX_ACL_DEFAULT, 0, "" },
+};
+
+static int find_acl(const struct xattr_places *p, enum vfs_acl_kind kind, struct vfs_acl **ret)
 {
-	bool plain = false;
-	void *disk = malloc(ACL_DISK_SIZE_MAX);
-	struct xattr_value value = { disk, 0 };
-	ssize_t n;
-	int r;
-
-	if (!disk)
-		return -ENOMEM;
-	c->mode = inode->mode;
-	n = acl_to_disk(buf, size, disk, &c->mode, &plain);
-	if (n < 0) {
-		free(disk);
-		return (int)n;
-	}
-	value.size = (uint32_t)n;
-	/* Such a list and the mode are one: what says no more than the mode is not kept. */
-	c->set_mode = c->name.index == EXT4_XATTR_INDEX_ACL_ACCESS;
-	if (c->set_mode && plain)
-		c->may_miss = true;
-	else
-		c->value = &value;
-	r = change(inode, c);
-	c->value = NULL; /* it was ours */
-	free(disk);
-	return r;
-}
-
-static int set_acl(struct ext4_inode *inode, struct change *c, const void *buf, size_t size)
-	MAY_YIELD
-{
-	if (S_ISLNK(inode->mode))
-		return -EOPNOTSUPP;
-	if (c->name.index == EXT4_XATTR_INDEX_ACL_DEFAULT && !S_ISDIR(inode->mode))
-		return size == 0 ? 0 : -EACCES;
-	if (size > 0)
-		return change_acl(inode, c, buf, size);
-	c->may_miss = true;
-	return change(inode, c);
-}
-
-/* The list as it is, with the mode's permissions. */
-static int follow_mode(struct ext4_inode *inode, const struct xattr_value *old) MAY_YIELD
-{
-	const struct change none = { .flags = XATTR_REPLACE };
-	struct xattr_value value = { NULL, old->size };
-	void *disk = malloc(old->size + 1);
-	struct change c = none;
-	int r;
-
-	if (!disk)
-		return -ENOMEM;
-	memcpy(disk, old->data, old->size);
-	value.data = disk;
-	c.name = (struct xattr_name){ EXT4_XATTR_INDEX_ACL_ACCESS, 0, "" };
-	c.value = &value;
-	r = acl_chmod(disk, old->size, inode->mode);
-	if (r == 0)
-		r = change_locked(inode, &c);
-	free(disk);
-	return r;
-}
-
-int ext4_acl_follow_mode(struct ext4_inode *inode)
-{
-	const struct xattr_name name = { EXT4_XATTR_INDEX_ACL_ACCESS, 0, "" };
 	const struct xattr_area *area;
-	const struct ext4_xattr_entry *e;
+	const struct ext4_xattr_entry *e = find(p, &acl_names[kind], &area);
+
+	*ret = NULL;
+	if (!e)
+		return 0;
+	if (e->value_inode)
+		return -EOPNOTSUPP;
+	return acl_from_disk(xattr_area_value(area, e), e->value_size, ret);
+}
+
+int ext4_get_acl(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret)
+{
 	struct xattr_places p;
-	int r = xattr_places_get(inode, &p);
+	int r = get_to_read(ext4_i(inode), &p);
 
 	if (r < 0)
 		return r;
-	e = find(&p, &name, &area);
-	if (e && e->value_inode == 0) {
-		const struct xattr_value old = { xattr_area_value(area, e), e->value_size };
-
-		r = follow_mode(inode, &old);
-	}
+	r = find_acl(&p, kind, ret);
 	xattr_places_put(&p);
+	return r;
+}
+
+/* The list as a value, in heap memory that is the caller's; none, nothing. 0 or -ENOMEM. */
+static int make_value(const struct vfs_acl *acl, void **ret, struct xattr_value *value)
+{
+	size_t size = acl ? acl_disk_size(acl) : 0;
+
+	*ret = NULL;
+	if (!acl)
+		return 0;
+	*ret = malloc(size);
+	if (!*ret)
+		return -ENOMEM;
+	acl_to_disk(acl, *ret);
+	*value = (struct xattr_value){ *ret, (uint32_t)size };
+	return 0;
+}
+
+int ext4_set_acl(struct inode *inode, const struct vfs_acl_change *wanted)
+{
+	struct change c = {
+		.name = acl_names[wanted->kind],
+		.may_miss = true,
+		.clear_mode = wanted->clear_mode,
+		.set_mode = wanted->set_mode,
+	};
+	struct xattr_value value;
+	void *memory;
+	int r = make_value(wanted->acl, &memory, &value);
+
+	if (r < 0)
+		return r;
+	c.value = memory ? &value : NULL;
+	r = change(ext4_i(inode), &c);
+	c.value = NULL; /* it was ours */
+	inode_acl_forget(inode, wanted->kind);
+	free(memory);
+	return r;
+}
+
+/* The list as it was read gets the mode, and both are stored together. */
+static int chmod_with(struct ext4_inode *inode, const struct vfs_acl *old, uint32_t mode) MAY_YIELD
+{
+	struct change c = {
+		.name = acl_names[VFS_ACL_ACCESS],
+		.may_miss = true,
+		.clear_mode = MODE_BITS,
+		.set_mode = mode & MODE_BITS,
+	};
+	struct xattr_value value;
+	struct vfs_acl *acl;
+	void *memory;
+	bool plain;
+	int r = acl_copy(old, &acl);
+
+	if (r < 0)
+		return r;
+	acl_chmod(acl, mode);
+	(void)acl_mode(acl, &plain);
+	if (plain || !acl_same(acl, old)) {
+		r = make_value(plain ? NULL : acl, &memory, &value);
+		c.value = memory ? &value : NULL;
+		if (r == 0)
+			r = change_locked(NULL, inode, &c);
+		c.value = NULL;
+		inode_acl_forget(&inode->inode, VFS_ACL_ACCESS);
+		free(memory);
+	}
+	free(acl);
+	return r;
+}
+
+int ext4_acl_chmod(struct ext4_inode *inode, uint32_t mode)
+{
+	struct xattr_places p;
+	struct vfs_acl *acl;
+	int r;
+
+	if (S_ISLNK(inode->mode) || !inode->inode.acl[VFS_ACL_ACCESS])
+		return 0;
+	r = xattr_places_get(inode, &p);
+	if (r < 0)
+		return r;
+	r = find_acl(&p, VFS_ACL_ACCESS, &acl);
+	xattr_places_put(&p);
+	if (r == 0 && !acl)
+		inode_acl_set(&inode->inode, VFS_ACL_ACCESS, NULL);
+	if (r == 0 && acl)
+		r = chmod_with(inode, acl, mode);
+	if (r == 0)
+		free(acl);
+	return r;
+}
+
+uint32_t ext4_acl_credits(const struct ext4 *fs, const struct vfs_attr *attr)
+{
+	uint32_t credits = 0;
+
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
+		credits += attr->acl[kind] ? 1 + xattr_credits(fs) : 0;
+	return credits;
+}
+
+int ext4_acl_begin(struct journal_handle *h, struct ext4_inode *inode, const struct vfs_attr *attr)
+{
+	int r = 0;
+
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS && r == 0; kind++) {
+		struct xattr_value value;
+		struct change c = { .name = acl_names[kind], .value = &value };
+		void *memory;
+
+		if (!attr->acl[kind])
+			continue;
+		r = make_value(attr->acl[kind], &memory, &value);
+		if (r == 0 && inode->state & EXT4_I_NEW) /* there must be a place for them */
+			r = ext4_inode_store(h, inode);
+		if (r == 0)
+			r = change_locked(h, inode, &c);
+		inode_acl_forget(&inode->inode, kind);
+		free(memory);
+	}
 	return r;
 }
 
@@ -390,8 +455,6 @@ int ext4_setxattr(struct inode *inode, const char *text, const void *buf, size_t
 		return r;
 	if (size > VFS_XATTR_SIZE_MAX)
 		return -E2BIG;
-	if (is_acl(&c.name))
-		return set_acl(ext4_i(inode), &c, buf, size);
 	c.value = &value;
 	return change(ext4_i(inode), &c);
 }

@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/mem/mem.h"
 #include "vfs/small.h"
 
@@ -144,8 +145,11 @@ static int mem_setattr(struct inode *inode, const struct vfs_attr *attr, unsigne
 		if (r < 0)
 			return r;
 	}
-	if (set & VFS_SET_MODE)
+	if (set & VFS_SET_MODE) {
 		inode->mode = inode->type | (attr->mode & MODE_BITS);
+		if (inode->acl[VFS_ACL_ACCESS])
+			acl_chmod(inode->acl[VFS_ACL_ACCESS], attr->mode);
+	}
 	if (set & VFS_SET_UID)
 		inode->uid = attr->uid;
 	if (set & VFS_SET_GID)
@@ -192,7 +196,14 @@ static int mem_create(struct inode *dir, const char *name, size_t len, const str
 	if (!name && !S_ISREG(attr->mode))
 		return -EINVAL;
 	r = inode_new(mem_fs_of(mem_of(dir)), attr, &child);
-	return r < 0 ? r : enter(dir, name, len, child, ret);
+	if (r < 0)
+		return r;
+	r = mem_acls_begin(child, attr);
+	if (r < 0) {
+		inode_put(&child->inode);
+		return r;
+	}
+	return enter(dir, name, len, child, ret);
 }
 
 static int mem_symlink(struct inode *dir, const char *name, size_t len, const struct vfs_attr *attr,
@@ -423,6 +434,7 @@ static const struct inode_ops mem_ops = {
 	.setxattr = mem_setxattr,
 	.listxattr = mem_listxattr,
 	.removexattr = mem_removexattr,
+	.set_acl = mem_set_acl,
 	.release = mem_release,
 };
 

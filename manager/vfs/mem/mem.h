@@ -5,8 +5,8 @@
  *
  * Order    readdir cursors are sequence numbers given to names when they are made:
  *          a name added or removed while somebody reads moves no other name.
- * Limit    mem_fs.limit bytes for pages, inodes, names, links and attributes together
- *          (ENOSPC); MEM_FILE_MAX bytes a file (EFBIG); MEM_XATTR_TOTAL bytes of
+ * Limit    mem_fs.limit bytes for pages, inodes, names, links, attributes and access lists
+ *          together (ENOSPC); MEM_FILE_MAX bytes a file (EFBIG); MEM_XATTR_TOTAL bytes of
  *          attributes an inode; MEM_MAPS_MAX files that clients map (ENFILE).
  * Owner    a name holds its inode; the last reference of an unnamed inode frees it.
  * Thread   scheduler thread only. Nothing here yields, so every operation is atomic.
@@ -124,7 +124,8 @@ struct mem_xattr {
 struct mem_inode {
 	struct inode inode;
 	uint32_t nlink;
-	uint32_t xattr_size; /* names and values */
+	uint32_t xattr_size;		  /* names and values */
+	uint32_t acl_size[VFS_ACL_KINDS]; /* of inode.acl: charged */
 	uint64_t size;
 	struct timespec atime, mtime, ctime, btime;
 	struct mem_xattr *xattrs;
@@ -168,6 +169,9 @@ ssize_t mem_getxattr(struct inode *inode, const char *name, void *buf, size_t si
 int mem_setxattr(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
 ssize_t mem_listxattr(struct inode *inode, char *buf, size_t size);
 int mem_removexattr(struct inode *inode, const char *name);
-void mem_xattrs_free(struct mem_inode *m);
+int mem_set_acl(struct inode *inode, const struct vfs_acl_change *change);
+/* The lists that something new begins with. */
+MUST_USE int mem_acls_begin(struct mem_inode *m, const struct vfs_attr *attr);
+void mem_xattrs_free(struct mem_inode *m); /* lists too */
 
 #endif /* VFS_MEM_MEM_H */

@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/mem/mem.h"
 
 #include <errno.h>
@@ -85,20 +86,31 @@ int mem_setxattr(struct inode *inode, const char *name, const void *buf, size_t 
 	return 0;
 }
 
+/* Adds one name to those that take `*total` bytes. 0 or -ERANGE. */
+static int list_one(const char *name, char *buf, size_t size, size_t *total)
+{
+	size_t len = strlen(name) + 1;
+
+	if (size > 0 && *total + len > size)
+		return -ERANGE;
+	if (size > 0)
+		memcpy(buf + *total, name, len);
+	*total += len;
+	return 0;
+}
+
 ssize_t mem_listxattr(struct inode *inode, char *buf, size_t size)
 {
 	size_t total = 0;
+	int r = 0;
 
-	for (const struct mem_xattr *x = mem_of(inode)->xattrs; x; x = x->next) {
-		size_t len = strlen(x->name) + 1;
-
-		if (size > 0 && total + len > size)
-			return -ERANGE;
-		if (size > 0)
-			memcpy(buf + total, x->name, len);
-		total += len;
-	}
-	return (ssize_t)total;
+	if (inode->acl[VFS_ACL_ACCESS])
+		r = list_one(VFS_XATTR_ACL_ACCESS, buf, size, &total);
+	if (r == 0 && inode->acl[VFS_ACL_DEFAULT])
+		r = list_one(VFS_XATTR_ACL_DEFAULT, buf, size, &total);
+	for (const struct mem_xattr *x = mem_of(inode)->xattrs; x && r == 0; x = x->next)
+		r = list_one(x->name, buf, size, &total);
+	return r < 0 ? r : (ssize_t)total;
 }
 
 int mem_removexattr(struct inode *inode, const char *name)
@@ -115,8 +127,56 @@ int mem_removexattr(struct inode *inode, const char *name)
 	return 0;
 }
 
+/* ---- access lists: the inode's own memory of them is where they are. */
+
+static int put_acl(struct mem_inode *m, enum vfs_acl_kind kind, const struct vfs_acl *acl)
+{
+	uint32_t size = 0;
+	struct vfs_acl *copy;
+	int r;
+
+	if (acl)
+		size = (uint32_t)(sizeof(*acl) + acl->count * sizeof(acl->entries[0]));
+	if (mem_charge(mem_fs_of(m), size) < 0)
+		return -ENOSPC;
+	r = acl_copy(acl, &copy);
+	if (r < 0) {
+		mem_uncharge(mem_fs_of(m), size);
+		return r;
+	}
+	mem_uncharge(mem_fs_of(m), m->acl_size[kind]);
+	m->acl_size[kind] = size;
+	inode_acl_set(&m->inode, kind, copy);
+	return 0;
+}
+
+int mem_set_acl(struct inode *inode, const struct vfs_acl_change *change)
+{
+	struct mem_inode *m = mem_of(inode);
+	int r = put_acl(m, change->kind, change->acl);
+
+	if (r < 0)
+		return r;
+	inode->mode = (inode->mode & ~change->clear_mode) | change->set_mode;
+	m->ctime = vfs_now();
+	return 0;
+}
+
+int mem_acls_begin(struct mem_inode *m, const struct vfs_attr *attr)
+{
+	int r = 0;
+
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS && r == 0; kind++)
+		if (attr->acl[kind])
+			r = put_acl(m, kind, attr->acl[kind]);
+	return r;
+}
+
 void mem_xattrs_free(struct mem_inode *m)
 {
+	/* The lists themselves went with the last reference. */
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
+		mem_uncharge(mem_fs_of(m), m->acl_size[kind]);
 	while (m->xattrs) {
 		struct mem_xattr *x = m->xattrs;
 

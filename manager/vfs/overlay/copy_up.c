@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/overlay/overlay.h"
 
 #include <errno.h>
@@ -141,14 +142,35 @@ static int enter(struct ovl_inode *o, const struct vfs_attr *attr, const char *t
 	return 0;
 }
 
+/* What the copy is to be. Its lists are the caller's to free, also on failure. */
+static int look_at_lower(struct inode *lower, struct vfs_attr *ret) MAY_YIELD
+{
+	int r = lower->ops->getattr(lower, ret);
+
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS && r == 0; kind++) {
+		const struct vfs_acl *acl;
+
+		r = inode_acl(lower, kind, &acl);
+		if (r == 0)
+			r = acl_copy(acl, &ret->acl[kind]);
+	}
+	return r;
+}
+
+static void free_lists(struct vfs_attr *attr)
+{
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
+		free(attr->acl[kind]);
+}
+
 static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 {
 	struct ovl_fs *fs = ovl_fs_of(o);
 	struct inode *upper = NULL;
 	const char *target = NULL;
 	char *copy = NULL;
-	struct vfs_attr attr;
-	int r = o->lower->ops->getattr(o->lower, &attr);
+	struct vfs_attr attr = { .mode = 0 };
+	int r = look_at_lower(o->lower, &attr);
 
 	if (r == 0 && S_ISLNK(o->inode.type))
 		r = vfs_link_text(o->lower, &target, &copy);
@@ -157,6 +179,7 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	if (r == 0 && S_ISREG(o->inode.type))
 		r = copy_file(o, &attr, limit, &upper);
 	if (r < 0) {
+		free_lists(&attr);
 		free(copy);
 		return r;
 	}
@@ -176,6 +199,7 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	} else {
 		inode_put(upper);
 	}
+	free_lists(&attr);
 	free(copy);
 	fs->entering--;
 	waitq_wake_all(&fs->entered);

@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/overlay/overlay.h"
 
 #include <errno.h>
@@ -34,6 +35,8 @@ int ovl_setattr(struct inode *inode, const struct vfs_attr *attr, unsigned int s
 
 	if (r == 0)
 		r = o->upper->ops->setattr(o->upper, attr, set);
+	if (set & VFS_SET_MODE)
+		inode_acl_forget(inode, VFS_ACL_ACCESS);
 	return r < 0 ? r : ovl_refresh(o);
 }
 
@@ -177,4 +180,33 @@ int ovl_removexattr(struct inode *inode, const char *name)
 		return (int)r;
 	r = ovl_copy_up(o, OVL_ALL);
 	return r < 0 ? (int)r : o->upper->ops->removexattr(o->upper, name);
+}
+
+/* ---- access lists: what the real inode has is remembered here too. */
+
+int ovl_get_acl(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret)
+{
+	const struct vfs_acl *acl;
+	int r = inode_acl(ovl_real(ovl_of(inode)), kind, &acl);
+
+	return r < 0 ? r : acl_copy(acl, ret);
+}
+
+int ovl_set_acl(struct inode *inode, const struct vfs_acl_change *change)
+{
+	struct ovl_inode *o = ovl_of(inode);
+	const struct vfs_acl *now;
+	int r = 0;
+
+	if (!change->acl && !change->clear_mode && inode_acl(inode, change->kind, &now) == 0 &&
+	    !now)
+		return 0; /* nothing is to go: that needs no copy */
+	r = ovl_copy_up(o, OVL_ALL);
+	if (r < 0)
+		return r;
+	if (!o->upper->ops->set_acl)
+		return -EOPNOTSUPP;
+	r = o->upper->ops->set_acl(o->upper, change);
+	inode_acl_forget(inode, change->kind);
+	return r < 0 ? r : ovl_refresh(o);
 }

@@ -306,6 +306,8 @@ static const struct inode_ops ovl_ops = {
 	.setxattr = ovl_setxattr,
 	.listxattr = ovl_listxattr,
 	.removexattr = ovl_removexattr,
+	.get_acl = ovl_get_acl,
+	.set_acl = ovl_set_acl,
 	.release = ovl_release,
 };
 

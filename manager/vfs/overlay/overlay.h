@@ -226,5 +226,7 @@ int ovl_setxattr(struct inode *inode, const char *name, const void *buf, size_t 
 	MAY_YIELD;
 ssize_t ovl_listxattr(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 int ovl_removexattr(struct inode *inode, const char *name) MAY_YIELD;
+int ovl_get_acl(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret) MAY_YIELD;
+int ovl_set_acl(struct inode *inode, const struct vfs_acl_change *change) MAY_YIELD;
 
 #endif /* VFS_OVERLAY_OVERLAY_H */
