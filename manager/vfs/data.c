@@ -85,16 +85,28 @@ int vfs_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ct
 	return dir->ops->readdir(dir, cursor, emit, ctx);
 }
 
+/* Modes that exclude each other; whether KEEP_SIZE goes with them. */
+static bool is_mode(int mode)
+{
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+	case FALLOC_FL_ZERO_RANGE:
+		return true;
+	case FALLOC_FL_PUNCH_HOLE:
+		return mode & FALLOC_FL_KEEP_SIZE;
+	case FALLOC_FL_COLLAPSE_RANGE:
+	case FALLOC_FL_INSERT_RANGE:
+		return !(mode & FALLOC_FL_KEEP_SIZE);
+	default:
+		return false;
+	}
+}
+
 static int check_fallocate(const struct inode *inode, int mode, uint64_t offset, uint64_t size)
 {
-	const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
-
 	if (size == 0 || offset > INT64_MAX || size > INT64_MAX)
 		return -EINVAL;
-	if ((mode & ~known) ||
-	    (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) ==
-		    (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) ||
-	    ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)))
+	if (!is_mode(mode))
 		return -EOPNOTSUPP;
 	if (S_ISDIR(inode->type))
 		return -EISDIR;
@@ -110,9 +122,11 @@ static int check_fallocate(const struct inode *inode, int mode, uint64_t offset,
 int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size)
 {
 	int r = check_fallocate(inode, mode, offset, size);
+	bool allocates = !(
+		mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE));
 
-	/* Holes cost nothing; what allocates does so in steps. */
-	while (r == 0 && size > FALLOCATE_STEP && !(mode & FALLOC_FL_PUNCH_HOLE)) {
+	/* Holes cost nothing, shifts are of the whole; what allocates does so in steps. */
+	while (r == 0 && size > FALLOCATE_STEP && allocates) {
 		r = inode->ops->fallocate(inode, mode, offset, FALLOCATE_STEP);
 		offset += FALLOCATE_STEP;
 		size -= FALLOCATE_STEP;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SHARED "/shared"
+#define SHIFT_UNIT 4096u /* a multiple of all sizes of blocks */
 #define SMALL 9000u
 
 uint32_t actor_pick(struct actor *a, uint32_t below)
@@ -204,6 +205,24 @@ void actor_allocate(struct actor *a, struct dentry *d, struct model_file *file, 
 		model_edit(file, MODEL_GROW, from, to, crash_place());
 	mode |= mode || keeps ? FALLOC_FL_KEEP_SIZE : 0;
 	actor_done(a, vfs_fallocate(dentry_inode(d), mode, begin, size), "fallocate", "");
+	file->edits_done = file->edit_count;
+}
+
+/* Not of big files: what goes or comes in the real one is not what it is in the model's. */
+void actor_shift(struct actor *a, struct dentry *d, struct model_file *file, bool insert)
+{
+	uint32_t count = (1 + actor_pick(a, 4)) * SHIFT_UNIT;
+	uint32_t from = actor_pick(a, file->size / SHIFT_UNIT + 1) * SHIFT_UNIT;
+
+	if (file->big || (insert ? from >= file->size || file->size + count > MODEL_SIZE
+				 : from + count >= file->size))
+		return;
+	model_edit(file, insert ? MODEL_INSERT : MODEL_COLLAPSE, from, from + count, crash_place());
+	actor_done(a,
+		   vfs_fallocate(dentry_inode(d),
+				 insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, from,
+				 count),
+		   "fallocate", "");
 	file->edits_done = file->edit_count;
 }
 

@@ -21,6 +21,7 @@ void actor_append(struct actor *a, struct dentry *d, struct model_file *file) MA
 void actor_fill(struct actor *a, struct dentry *d, struct model_file *file) MAY_YIELD;
 void actor_truncate(struct actor *a, struct dentry *d, struct model_file *file) MAY_YIELD;
 void actor_allocate(struct actor *a, struct dentry *d, struct model_file *file, int mode) MAY_YIELD;
+void actor_shift(struct actor *a, struct dentry *d, struct model_file *file, bool insert) MAY_YIELD;
 void actor_fsync(struct actor *a, struct dentry *d, struct model_file *file, bool data_only)
 	MAY_YIELD;
 void actor_fsync_dir(struct actor *a) MAY_YIELD;

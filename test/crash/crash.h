@@ -44,6 +44,8 @@ enum deed {
 	DEED_TRUNCATE,
 	DEED_PUNCH,
 	DEED_ZERO,
+	DEED_COLLAPSE,
+	DEED_INSERT,
 	DEED_ALLOCATE,
 	DEED_HOLD, /* open a file; its name may go */
 	DEED_LET_GO,

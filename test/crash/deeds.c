@@ -298,6 +298,10 @@ static void with_file(struct actor *a, enum deed deed, struct dentry *d, struct 
 	case DEED_ZERO:
 		actor_allocate(a, d, file, FALLOC_FL_ZERO_RANGE);
 		break;
+	case DEED_COLLAPSE:
+	case DEED_INSERT:
+		actor_shift(a, d, file, deed == DEED_INSERT);
+		break;
 	case DEED_ALLOCATE:
 		actor_allocate(a, d, file, 0);
 		break;

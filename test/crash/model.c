@@ -250,6 +250,10 @@ static uint32_t size_after(const struct model_edit *e, uint32_t size)
 	case MODEL_WRITE:
 	case MODEL_GROW:
 		return e->to > size ? e->to : size;
+	case MODEL_COLLAPSE:
+		return size - (e->to - e->from);
+	case MODEL_INSERT:
+		return size + (e->to - e->from);
 	case MODEL_ZERO:
 	default:
 		return size;
@@ -304,6 +308,20 @@ struct expected {
 	uint64_t least, most; /* sizes, of the real file */
 };
 
+/* The bytes from e->from on follow those that go or come. */
+static void apply_shift(struct expected *x, const struct model_edit *e)
+{
+	uint8_t *at = x->now + e->from, *end = x->now + e->to;
+
+	if (e->kind == MODEL_COLLAPSE) {
+		memmove(at, end, x->size - e->to);
+		memset(x->now + x->size - (e->to - e->from), 0, e->to - e->from);
+	} else {
+		memmove(end, at, x->size - e->from);
+		memset(at, 0, e->to - e->from);
+	}
+}
+
 /* Do the edit to `now`; which bytes it may have changed. */
 static void apply(struct expected *x, const struct model_edit *e, uint32_t *ret_from,
 		  uint32_t *ret_to)
@@ -319,6 +337,9 @@ static void apply(struct expected *x, const struct model_edit *e, uint32_t *ret_
 		from = e->to;
 		to = x->size;
 		memset(x->now + from, 0, to - from);
+	} else if (e->kind == MODEL_COLLAPSE || e->kind == MODEL_INSERT) {
+		apply_shift(x, e);
+		to = size_after(e, x->size);
 	} else {
 		from = to = 0;
 	}

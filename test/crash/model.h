@@ -28,7 +28,14 @@
 #define MODEL_WINDOW (24u << 10)
 #define MODEL_STRIDE (UINT64_C(3) << 20)
 
-enum model_edit_kind { MODEL_WRITE, MODEL_ZERO, MODEL_CUT, MODEL_GROW };
+enum model_edit_kind {
+	MODEL_WRITE,
+	MODEL_ZERO,
+	MODEL_CUT,
+	MODEL_GROW,
+	MODEL_COLLAPSE,
+	MODEL_INSERT
+};
 
 struct model_edit {
 	enum model_edit_kind kind;

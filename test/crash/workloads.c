@@ -19,7 +19,8 @@ static const uint8_t bytes[DEEDS] = {
 	[DEED_CREATE] = 4,   [DEED_UNLINK] = 3,	   [DEED_WRITE] = 14, [DEED_APPEND] = 10,
 	[DEED_TRUNCATE] = 6, [DEED_PUNCH] = 5,	   [DEED_ZERO] = 3,   [DEED_ALLOCATE] = 4,
 	[DEED_FSYNC] = 6,    [DEED_FDATASYNC] = 4, [DEED_SYNC] = 1,   [DEED_PAUSE] = 6,
-	[DEED_REPLACE] = 2,  [DEED_HOLD] = 2,	   [DEED_LET_GO] = 2,
+	[DEED_REPLACE] = 2,  [DEED_HOLD] = 2,	   [DEED_LET_GO] = 2, [DEED_COLLAPSE] = 4,
+	[DEED_INSERT] = 4,
 };
 
 static const uint8_t replaces[DEEDS] = {
@@ -53,8 +54,8 @@ static const uint8_t syncs[DEEDS] = {
 };
 
 static const uint8_t hurried[DEEDS] = {
-	[DEED_CREATE] = 10, [DEED_APPEND] = 20,	  [DEED_WRITE] = 10,
-	[DEED_FSYNC] = 4,   [DEED_FSYNC_DIR] = 2,
+	[DEED_CREATE] = 10,   [DEED_APPEND] = 20,  [DEED_WRITE] = 10, [DEED_FSYNC] = 4,
+	[DEED_FSYNC_DIR] = 2, [DEED_COLLAPSE] = 1, [DEED_INSERT] = 1,
 };
 
 const struct crash_options crash_names_1k = {

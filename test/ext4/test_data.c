@@ -93,6 +93,30 @@ static void fallocate_at(int mode, uint64_t offset, uint64_t size) MAY_YIELD
 
 /* ---- tests */
 
+/* In blocks; nothing if Linux would refuse it, or the model has no room. */
+static void shift_at(bool insert, uint64_t offset, uint64_t size) MAY_YIELD
+{
+	int mode = insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE;
+	uint64_t rest;
+
+	offset &= ~(uint64_t)(fs->block_size - 1);
+	size = (size & ~(uint64_t)(fs->block_size - 1)) + fs->block_size;
+	if (offset >= model_end ||
+	    (insert ? model_end + size > MODEL_SIZE : offset + size >= model_end))
+		return;
+	CHECK_INT(ext4_fallocate(&file->inode, mode, offset, size), 0);
+	if (insert) {
+		memmove(model + offset + size, model + offset, model_end - offset);
+		memset(model + offset, 0, size);
+		model_end += size;
+		return;
+	}
+	rest = model_end - offset - size;
+	memmove(model + offset, model + offset + size, rest);
+	memset(model + offset + rest, 0, size);
+	model_end -= size;
+}
+
 static void one_write(void) MAY_YIELD
 {
 	begin(1);
@@ -118,7 +142,11 @@ static void random_operation(void) MAY_YIELD
 	uint32_t size = image_random(4) ? 1 + image_random(9000) : 1 + image_random(300000);
 	uint32_t offset = image_random(MODEL_SIZE - size);
 
-	switch (image_random(16)) {
+	switch (image_random(18)) {
+	case 16:
+	case 17:
+		shift_at(image_random(2), model_end ? image_random((uint32_t)model_end) : 0, size);
+		break;
 	case 0:
 		truncate_to(image_random(2) ? offset : model_end / 2);
 		break;
@@ -333,6 +361,51 @@ static void files_may_be_as_long_as_block_numbers_reach(void)
 	image_run("-b 1024", MIB(32), large);
 }
 
+/* ---- ranges taken out and put in. */
+
+static void check_shift(int mode, uint64_t offset, uint64_t size, int wanted) MAY_YIELD
+{
+	CHECK_INT(ext4_fallocate(&file->inode, mode, offset, size), wanted);
+}
+
+static void shift_rules(void) MAY_YIELD
+{
+	const int out = FALLOC_FL_COLLAPSE_RANGE, in = FALLOC_FL_INSERT_RANGE;
+	const uint64_t block = fs->block_size, limit = (uint64_t)UINT32_MAX * block;
+
+	begin(10);
+	write_at(0, (uint32_t)(10 * block + 1));
+	check_shift(out, 1, block, -EINVAL);
+	check_shift(out, block, block + 512, -EINVAL);
+	check_shift(in, 512, block, -EINVAL);
+	check_shift(in, block, 1, -EINVAL);
+	/* The end of the file: truncate does that. */
+	check_shift(out, 10 * block, block, -EINVAL);
+	check_shift(out, 0, 11 * block, -EINVAL);
+	check_shift(in, 11 * block, block, -EINVAL);
+	check_shift(in, 0, limit - 10 * block, -EFBIG);
+	check_shift(out | FALLOC_FL_KEEP_SIZE, 0, block, -EOPNOTSUPP);
+	check_shift(in | FALLOC_FL_KEEP_SIZE, 0, block, -EOPNOTSUPP);
+	check_shift(in | out, 0, block, -EOPNOTSUPP);
+	check_shift(FALLOC_FL_UNSHARE_RANGE, 0, block, -EOPNOTSUPP);
+	file_is_model();
+	shift_at(true, 10 * block, block);
+	shift_at(false, 9 * block, block);
+	file_is_model();
+	/* Blocks behind the file's end come along, but no further than there are numbers. */
+	fallocate_at(FALLOC_FL_KEEP_SIZE, limit - 2 * block, block);
+	shift_at(true, 0, 0);
+	check_shift(in, 0, block, -EINVAL);
+	disk_is_model();
+	end();
+}
+
+static void ranges_are_taken_out_and_put_in_where_linux_does(void)
+{
+	image_run("-b 4096", MIB(32), shift_rules);
+	image_run("-b 1024", MIB(32), shift_rules);
+}
+
 /* ---- the device fails. */
 
 static void read_error(void) MAY_YIELD
@@ -453,6 +526,7 @@ static const struct test tests[] = {
 	TEST_LONG(any_mix_of_operations_gives_the_models_bytes, 120),
 	TEST_LONG(random_writes_into_allocated_blocks_are_all_there, 900),
 	TEST(holes_are_found_in_memory_and_on_the_disk),
+	TEST(ranges_are_taken_out_and_put_in_where_linux_does),
 	TEST(files_may_be_as_long_as_block_numbers_reach),
 	TEST(an_error_of_the_device_is_told_to_who_reads),
 	TEST(files_of_the_old_kind_are_read_written_over_and_freed),

@@ -79,6 +79,31 @@ static void do_fallocate(struct state *s, uint32_t f, int mode) MAY_YIELD
 		memset(s->bytes[f] + offset, 0, size);
 }
 
+/* Whole blocks come or go; a state is then all before or all after it. */
+static void do_shift(struct state *s, uint32_t f, bool insert) MAY_YIELD
+{
+	uint32_t block = fs->block_size, size = block * (1 + image_random(4));
+	uint32_t offset = s->size[f] ? image_random(s->size[f]) / block * block : 0;
+	uint32_t from = insert ? offset : offset + size, to = insert ? offset + size : offset;
+
+	if (from >= s->size[f] || (insert && s->size[f] + size > SIZE))
+		return;
+	/* What is before the range need not be on the disk; the shift itself is. */
+	s->synced[f] = image_random(2);
+	if (s->synced[f])
+		CHECK_INT(ext4_fsync(&files[f]->inode, false), 0);
+	CHECK_INT(ext4_fallocate(&files[f]->inode,
+				 insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, offset,
+				 size),
+		  0);
+	memmove(s->bytes[f] + to, s->bytes[f] + from, s->size[f] - from);
+	if (insert)
+		memset(s->bytes[f] + from, 0, size);
+	else
+		memset(s->bytes[f] + s->size[f] - size, 0, size);
+	s->size[f] += to - from;
+}
+
 static bool committing;
 static struct waitq committed;
 
@@ -108,7 +133,11 @@ static void do_step(struct state *s, uint32_t step) MAY_YIELD
 {
 	uint32_t f = image_random(FILES);
 
-	switch (image_random(10)) {
+	switch (image_random(12)) {
+	case 10:
+	case 11:
+		do_shift(s, f, image_random(2));
+		break;
 	case 0:
 		do_truncate(s, f);
 		break;
@@ -248,7 +277,97 @@ static void after_a_power_cut_there_is_what_was_synced_or_written_since(void)
 	}
 }
 
+/* ---- shifts that one transaction cannot take: in steps, and a cut may be between two. */
+
+#define PIECES 30000u /* extents, 84 of which are a block of the tree */
+#define WRITTEN 1000u /* one in so many has data */
+#define BLOCK 1024u
+#define TAKEN UINT64_C(6000)
+
+static void check_piece(struct ext4_inode *file, uint32_t piece, uint64_t block) MAY_YIELD
+{
+	uint32_t got;
+
+	CHECK_INT(ext4_read(&file->inode, &got, sizeof(got), block * BLOCK), sizeof(got));
+	CHECK_INT(got, piece);
+}
+
+static void make_pieces(struct ext4_inode *file) MAY_YIELD
+{
+	CHECK_INT(ext4_fallocate(&file->inode, 0, 0, PIECES * UINT64_C(2048)), 0);
+	for (uint32_t i = 0; i < PIECES; i++) {
+		CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 i * UINT64_C(2048) + BLOCK, BLOCK),
+			  0);
+		if (i % WRITTEN == 0)
+			CHECK_INT(ext4_write(&file->inode, &i, sizeof(i), i * UINT64_C(2048)),
+				  sizeof(i));
+	}
+	CHECK_INT(ext4_sync_fs(fs), 0);
+}
+
+static void shift_pieces(struct ext4_inode *file) MAY_YIELD
+{
+	struct journal_stats before, now;
+
+	journal_stats_get(fs->journal, &before);
+	CHECK_INT(
+		ext4_fallocate(&file->inode, FALLOC_FL_COLLAPSE_RANGE, 100 * BLOCK, TAKEN * BLOCK),
+		0);
+	journal_stats_get(fs->journal, &now);
+	CHECK(now.commits - before.commits > 1);
+	check_piece(file, 0, 0);
+	for (uint32_t i = 4000; i < PIECES; i += WRITTEN)
+		check_piece(file, i, i * 2 - TAKEN);
+	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_INSERT_RANGE, 100 * BLOCK, TAKEN * BLOCK),
+		  0);
+	journal_stats_get(fs->journal, &before);
+	CHECK(before.commits - now.commits > 1);
+	CHECK_INT(file->size, PIECES * UINT64_C(2048));
+	for (uint32_t i = 4000; i < PIECES; i += WRITTEN)
+		check_piece(file, i, i * UINT64_C(2));
+}
+
+static void cut_between_steps(void) MAY_YIELD
+{
+	struct ext4_inode *file = image_file("pieces");
+	struct replay *replay;
+	struct ext4 *before;
+	uint32_t length;
+
+	make_pieces(file);
+	test_disk_record(image_disk);
+	shift_pieces(file);
+	inode_put(&file->inode);
+	length = (uint32_t)test_disk_log_length(image_disk);
+	replay = replay_begin(image_disk);
+	before = fs;
+	for (uint32_t i = 1; i <= (test_sanitized ? 3 : 10); i++) {
+		struct disk *disk;
+
+		replay_crash(replay, (size_t)length * i / 10, i % 2, 0);
+		disk = replay_disk(replay);
+		image_mount(disk);
+		file = image_find("pieces");
+		CHECK_INT(ext4_extents_check(file), 0);
+		check_piece(file, 0, 0);
+		inode_put(&file->inode);
+		image_unmount();
+		image_judge_replay(replay);
+		disk_close(disk);
+	}
+	fs = before;
+	replay_end(replay);
+}
+
+static void a_long_shift_may_be_cut_between_its_steps(void)
+{
+	image_seed = 3;
+	image_run("-b 1024 -J size=1", MIB(80), cut_between_steps);
+}
+
 static const struct test tests[] = {
+	TEST_LONG(a_long_shift_may_be_cut_between_its_steps, 120),
 	TEST_LONG(after_a_power_cut_there_is_what_was_synced_or_written_since, 3600),
 };
 TEST_MAIN(tests)

@@ -295,11 +295,37 @@ static void store(uint32_t offset, uint32_t size)
 	memcpy(model + offset, mapped + offset, size);
 }
 
+static void shift(bool insert, uint32_t offset, uint32_t size) MAY_YIELD
+{
+	uint32_t block = fs->block_size, from, to;
+
+	offset -= offset % block;
+	size += block - size % block;
+	from = insert ? offset : offset + size;
+	to = insert ? offset + size : offset;
+	if (from >= model_end || (insert && model_end + size > AREA))
+		return;
+	CHECK_INT(ext4_fallocate(&file->inode,
+				 insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, offset,
+				 size),
+		  0);
+	memmove(model + to, model + from, model_end - from);
+	if (insert)
+		memset(model + from, 0, size);
+	else
+		memset(model + model_end - size, 0, size);
+	model_end += to - from;
+}
+
 static void change(void) MAY_YIELD
 {
 	uint32_t size = 1 + image_random(2 * PAGE), offset = image_random(AREA - size);
 
-	switch (image_random(14)) {
+	switch (image_random(16)) {
+	case 14:
+	case 15:
+		shift(image_random(2), model_end ? image_random(model_end) : 0, size);
+		break;
 	case 0:
 		map_or_let_go();
 		break;

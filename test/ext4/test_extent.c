@@ -75,6 +75,42 @@ static void unmap(uint32_t first, uint32_t end) MAY_YIELD
 	memset(&model[first], 0, sizeof(model[0]) * (end - first));
 }
 
+static void shift(uint32_t first, uint32_t count, bool left) MAY_YIELD
+{
+	struct journal_handle h = no_journal;
+	const struct extent_change c = { .h = &h, .inode = &file };
+	struct extent_shift s = { .first = first, .count = count, .left = left };
+
+	extent_shift_begin(&s);
+	CHECK_INT(extent_shift_check(&file, &s), 0);
+	CHECK_INT(extent_shift_some(&c, &s), 0);
+	CHECK(extent_shift_done(&s));
+}
+
+static void take_out(uint32_t first, uint32_t count) MAY_YIELD
+{
+	uint32_t end = first + count;
+
+	unmap(first, end);
+	shift(end, count, true);
+	memmove(&model[first], &model[end], sizeof(model[0]) * (FILE_BLOCKS - end));
+	memset(&model[FILE_BLOCKS - count], 0, sizeof(model[0]) * count);
+}
+
+static void put_in(uint32_t first, uint32_t count) MAY_YIELD
+{
+	struct journal_handle h = no_journal;
+	const struct extent_change c = { .h = &h, .inode = &file };
+	uint32_t end = first + count;
+
+	unmap(FILE_BLOCKS - count, FILE_BLOCKS);
+	CHECK_INT(extent_split(&c, first), 0);
+	model_is_true();
+	shift(first, count, false);
+	memmove(&model[end], &model[first], sizeof(model[0]) * (FILE_BLOCKS - end));
+	memset(&model[first], 0, sizeof(model[0]) * count);
+}
+
 static void random_range(uint32_t longest, uint32_t *first, uint32_t *count)
 {
 	*count = 1 + fake_random(longest);
@@ -139,6 +175,66 @@ static void any_order_of_changes_gives_the_same_map(void)
 {
 	fake_run(1024, mixed);
 	fake_run(4096, mixed);
+}
+
+static void shifted(void) MAY_YIELD
+{
+	begin(fake.block_size + 3, 3);
+	for (uint32_t i = 0; i < (test_sanitized ? 30 : 100); i++) {
+		uint32_t first, count;
+
+		random_changes(40, i % 10 ? 5 : 800);
+		random_range(i % 3 ? 40 : 9000, &first, &count);
+		if (fake_random(2))
+			take_out(first, count);
+		else
+			put_in(first, count);
+		model_is_true();
+	}
+	end_empty();
+}
+
+static void what_follows_a_range_taken_out_or_put_in_is_as_it_was(void)
+{
+	fake_run(1024, shifted);
+	fake_run(4096, shifted);
+}
+
+/* Where it may be taken, without a block to spare, and where it may not. */
+static void shift_ends(void) MAY_YIELD
+{
+	struct extent_shift s = { .first = 5, .count = 10 };
+
+	begin(4, FAKE_BLOCKS);
+	create(0, 10, false);
+	create(20, 10, true);
+	fake_limit = fake_used;
+	take_out(10, 10);
+	take_out(2, 3);
+	put_in(2, 3);
+	put_in(12, 8);
+	model_is_true();
+	fake_limit = FAKE_BLOCKS;
+	CHECK_INT(ext4_unmap(&file, 0, UINT64_MAX), 0);
+	memset(model, 0, sizeof(model));
+	CHECK_INT(extent_shift_check(&file, &s), 0);
+	{
+		struct journal_handle h = no_journal;
+		struct ext4_run run;
+
+		CHECK_INT(ext4_map_create(&h, &file, UINT32_MAX - 11, 1, false, &run), 0);
+		CHECK_INT(extent_shift_check(&file, &s), 0);
+		s.count++;
+		CHECK_INT(extent_shift_check(&file, &s), -EINVAL);
+		s.first = UINT32_MAX - 10; /* what is before it stays */
+		CHECK_INT(extent_shift_check(&file, &s), 0);
+	}
+	end_empty();
+}
+
+static void a_shift_takes_no_blocks_and_ends_before_2_32(void)
+{
+	fake_run(1024, shift_ends);
 }
 
 /* Blocks one by one, none beside the other: as deep as it gets. */
@@ -433,6 +529,8 @@ static void maps_of_the_old_kind_are_read(void)
 
 static const struct test tests[] = {
 	TEST_LONG(any_order_of_changes_gives_the_same_map, 60),
+	TEST_LONG(what_follows_a_range_taken_out_or_put_in_is_as_it_was, 60),
+	TEST(a_shift_takes_no_blocks_and_ends_before_2_32),
 	TEST_LONG(twelve_thousand_extents_make_a_deep_tree, 60),
 	TEST_LONG(random_writes_into_unwritten_blocks_lose_nothing, 60),
 	TEST(a_file_that_grows_block_by_block_has_few_extents),

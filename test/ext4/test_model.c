@@ -88,8 +88,12 @@ static void pick_path(char *path)
 static void pick_op(struct op *op)
 {
 	static const int renames[] = { 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE };
-	static const int allocates[] = { 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
-					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE };
+	static const int allocates[] = { 0,
+					 FALLOC_FL_KEEP_SIZE,
+					 FALLOC_FL_ZERO_RANGE,
+					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 FALLOC_FL_COLLAPSE_RANGE,
+					 FALLOC_FL_INSERT_RANGE };
 
 	memset(op, 0, sizeof(*op));
 	op->kind = pick(3) ? pick(OP_COUNT) : pick(4);
@@ -136,6 +140,18 @@ static uint64_t sum(const char *from, size_t size)
 	return h >> 1;
 }
 
+/* Shifts by pages: that both can do, whatever their blocks. */
+static int64_t allocate(struct dentry *d, const struct op *op) MAY_YIELD
+{
+	bool shifts = op->flags & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
+	uint64_t offset = op->offset % 3000000, unit = shifts ? 4096 : 1;
+
+	if (op->size < unit)
+		return 0;
+	return vfs_fallocate(dentry_inode(d), op->flags, offset / unit * unit,
+			     op->size / unit * unit);
+}
+
 static int64_t do_handle(const struct op *op, unsigned int which, uint32_t size) MAY_YIELD
 {
 	struct dentry **d = &handles[which][op->handle];
@@ -165,9 +181,7 @@ static int64_t do_handle(const struct op *op, unsigned int which, uint32_t size)
 	case OP_HANDLE_WRITE:
 		return write_to(*d, op, size);
 	case OP_HANDLE_ALLOCATE:
-		return op->size ? vfs_fallocate(dentry_inode(*d), op->flags, op->offset % 3000000,
-						op->size)
-				: 0;
+		return allocate(*d, op);
 	default:
 		r = vfs_read(dentry_inode(*d), bytes, op->size, op->offset);
 		return r < 0 ? r : (int64_t)sum(bytes, (size_t)r);

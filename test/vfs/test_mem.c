@@ -133,6 +133,50 @@ VFS_TEST(holes_are_punched_with_and_without_a_mapping)
 	dentry_put(d);
 }
 
+/* Of a sparse file: "here" comes to be where it was before. */
+static void check_shifted(struct inode *f) MAY_YIELD
+{
+	const int out = FALLOC_FL_COLLAPSE_RANGE, in = FALLOC_FL_INSERT_RANGE;
+	char text[8] = "";
+	uint64_t blocks;
+
+	CHECK_INT(vfs_truncate(&cred, f, TIB / 2, true), 0);
+	CHECK_INT(vfs_write(f, "here", 4, TIB / 4 + 100), 4);
+	CHECK_INT(vfs_write(f, "gone", 4, TIB / 8), 4);
+	blocks = blocks_of(f);
+	CHECK_INT(vfs_fallocate(f, in, 5 * PAGE, TIB / 4), 0);
+	CHECK_INT(vfs_seek_data(f, 0, SEEK_DATA), TIB / 8 + TIB / 4);
+	CHECK_INT(vfs_fallocate(f, out, TIB / 4, TIB / 8 + PAGE), 0);
+	CHECK_INT(blocks_of(f), blocks - 8);
+	CHECK_INT(vfs_read(f, text, 5, TIB / 2 - TIB / 8 - PAGE + 100), 5);
+	CHECK(memcmp(text, "here", 5) == 0);
+	CHECK_INT(vfs_seek_data(f, 0, SEEK_DATA), TIB / 2 - TIB / 8 - PAGE);
+	CHECK_INT(vfs_fallocate(f, out, PAGE, PAGE - 1), -EINVAL);
+	CHECK_INT(vfs_fallocate(f, in, 1, PAGE), -EINVAL);
+	CHECK_INT(vfs_fallocate(f, out, 0, TIB / 2 + TIB / 8 - PAGE), -EINVAL);
+	CHECK_INT(vfs_fallocate(f, in, TIB / 2 + TIB / 8 - PAGE, PAGE), -EINVAL);
+	CHECK_INT(vfs_fallocate(f, in, 0, TIB / 2), -EFBIG);
+	CHECK_INT(vfs_fallocate(f, in | FALLOC_FL_KEEP_SIZE, 0, PAGE), -EOPNOTSUPP);
+	CHECK_INT(vfs_fallocate(f, in | out, 0, PAGE), -EOPNOTSUPP);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_UNSHARE_RANGE, 0, PAGE), -EOPNOTSUPP);
+}
+
+VFS_TEST(ranges_are_taken_out_and_put_in_with_and_without_a_mapping)
+{
+	struct vfs_mapping m;
+	struct dentry *d;
+	struct inode *f;
+
+	use_mem(0);
+	f = open_file("plain", &d);
+	check_shifted(f);
+	dentry_put(d);
+	f = open_file("mapped", &d);
+	CHECK_INT(vfs_map(f, true, &m), 0);
+	check_shifted(f);
+	dentry_put(d);
+}
+
 /* ---- mappings. */
 
 VFS_TEST(a_mapping_and_reads_and_writes_see_each_other)
@@ -274,6 +318,26 @@ VFS_TEST(a_client_can_do_no_harm_with_what_it_maps)
 	dentry_put(d);
 }
 
+static void shift_model(struct inode *f, char *model, uint64_t *size, uint64_t limit) MAY_YIELD
+{
+	bool insert = random() % 2;
+	uint64_t at = (uint64_t)random() % (*size / PAGE + 1) * PAGE;
+	uint64_t count = (uint64_t)(1 + random() % 8) * PAGE;
+	uint64_t from = insert ? at : at + count, to = insert ? at + count : at;
+
+	if (from >= *size || (insert && *size + count > limit))
+		return;
+	CHECK_INT(vfs_fallocate(f, insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, at,
+				count),
+		  0);
+	memmove(model + to, model + from, *size - from);
+	*size += to - from;
+	if (insert)
+		memset(model + from, 0, count);
+	else
+		memset(model + *size, 0, count);
+}
+
 /* Random writes, cuts and reads of one file, mapped half way: against an array. */
 VFS_TEST(a_file_is_the_array_of_bytes_that_was_written)
 {
@@ -303,6 +367,8 @@ VFS_TEST(a_file_is_the_array_of_bytes_that_was_written)
 						len + 1),
 				  0);
 			memset(model + at, 0, len + 1);
+		} else if (random() % 8 == 0) {
+			shift_model(f, model, &size, SIZE - sizeof(buf));
 		} else if (random() % 2) {
 			memset(buf, (int)random(), len);
 			memcpy(model + at, buf, len);
@@ -630,6 +696,7 @@ static const struct test tests[] = {
 	TEST(a_sparse_file_of_a_tebibyte_costs_what_is_written),
 	TEST(what_was_cut_off_is_zero_when_the_file_grows_again),
 	TEST(holes_are_punched_with_and_without_a_mapping),
+	TEST(ranges_are_taken_out_and_put_in_with_and_without_a_mapping),
 	TEST(a_mapping_and_reads_and_writes_see_each_other),
 	TEST(only_so_many_files_are_mapped_at_a_time),
 	TEST(a_mapping_ends_with_the_page_in_which_the_file_ends),

@@ -10,7 +10,7 @@
  *     data_back.c      pages to the disk, blocks for what has none
  *     data_io.c        one page on its way from or to the disk
  *     data_range.c     pages of ranges whose blocks go
- *     data_truncate.c, data_fallocate.c, data_sync.c
+ *     data_truncate.c, data_fallocate.c, data_shift.c, data_sync.c
  *     data_map.c       files that clients map
  *
  * A page is 4096 bytes and has 1, 2 or 4 blocks. What a dirty page's block is:
@@ -82,6 +82,16 @@ MUST_USE int data_zero_tail(struct ext4_inode *inode) MAY_YIELD;
 /* Blocks [first, end) can be unmapped: neither a page nor I/O has to do with them. */
 MUST_USE int data_drop_blocks(struct ext4_inode *inode, uint64_t first, uint64_t end) MAY_YIELD;
 
+/* ---- data_shift.c. inode->lock is held. */
+/*
+ * Bytes [offset, +size), whole blocks, are taken out of the file, or zeros put in there; what is
+ * behind follows. Durable when it is done: else what is written over it afterwards could be
+ * elsewhere after a power cut. If it needs more than a transaction, it may be half done then,
+ * as it may after an error but -EINVAL, -EFBIG, -ENOSPC and those of the data before it.
+ */
+MUST_USE int data_collapse(struct ext4_inode *inode, uint64_t offset, uint64_t size) MAY_YIELD;
+MUST_USE int data_insert(struct ext4_inode *inode, uint64_t offset, uint64_t size) MAY_YIELD;
+
 /* ---- ext4_page_ops: data_read.c, data_back.c. */
 void data_pages_read(struct cache_map *map, struct cache_page **pages, unsigned int count)
 	MAY_YIELD;
@@ -96,6 +106,8 @@ void data_map_zero(struct ext4_inode *inode, uint64_t offset, uint64_t size);
 /* The file may become so long: make it possible. Or: it has become so short. */
 MUST_USE int data_map_resize(struct ext4_inode *inode, uint64_t size);
 void data_map_cut(struct ext4_inode *inode, uint64_t size);
+/* What was at `from`, to the end, is at `to`: whole pages, the map is long enough for both. */
+void data_map_shift(struct ext4_inode *inode, uint64_t from, uint64_t to) MAY_YIELD;
 /* What clients stored goes into pages. inode->lock is held. */
 MUST_USE int data_map_push(struct ext4_inode *inode) MAY_YIELD;
 void data_map_free(struct ext4_inode *inode);

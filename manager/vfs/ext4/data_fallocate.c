@@ -177,6 +177,17 @@ static int make_zero(struct ext4_inode *inode, const struct range *range, bool p
 	return r;
 }
 
+#define MODES_SHIFT (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)
+
+static int shift(struct ext4_inode *inode, int mode, uint64_t offset, uint64_t size) MAY_YIELD
+{
+	/* Blocks can be given other places, parts of them cannot. */
+	if ((offset | size) & (inode->fs->block_size - 1))
+		return -EINVAL;
+	return mode == FALLOC_FL_INSERT_RANGE ? data_insert(inode, offset, size)
+					      : data_collapse(inode, offset, size);
+}
+
 static int fallocate_locked(struct ext4_inode *inode, int mode, uint64_t offset, uint64_t size)
 	MAY_YIELD
 {
@@ -184,24 +195,34 @@ static int fallocate_locked(struct ext4_inode *inode, int mode, uint64_t offset,
 	struct ext4_data *d;
 	int r = data_of(inode, &d);
 
-	if (r == 0 && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
+	if (r == 0 && mode & MODES_SHIFT)
+		r = shift(inode, mode, offset, size);
+	else if (r == 0 && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
 		r = make_zero(inode, &range, mode & FALLOC_FL_PUNCH_HOLE);
-	if (r == 0 && !(mode & FALLOC_FL_PUNCH_HOLE))
+	if (r == 0 && !(mode & (FALLOC_FL_PUNCH_HOLE | MODES_SHIFT)))
 		r = allocate(inode, &range, mode & FALLOC_FL_KEEP_SIZE);
 	if (r == 0)
 		ext4_touch(inode);
 	return r;
 }
 
+static bool is_known(int mode)
+{
+	const int others = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+	/* No block is shared by files: nothing is there to be unshared. As Linux, we do not. */
+	return !(mode & ~others) || mode == FALLOC_FL_COLLAPSE_RANGE ||
+	       mode == FALLOC_FL_INSERT_RANGE;
+}
+
 int ext4_fallocate(struct inode *vfs_inode, int mode, uint64_t offset, uint64_t size)
 {
-	const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 	struct ext4_inode *inode = ext4_i(vfs_inode);
 	int r = data_writable(inode);
 
 	if (r < 0)
 		return r;
-	if ((mode & ~known) || !(inode->flags & EXT4_EXTENTS_FL))
+	if (!is_known(mode) || !(inode->flags & EXT4_EXTENTS_FL))
 		return -EOPNOTSUPP;
 	if (size > data_size_max(inode) || offset > data_size_max(inode) - size)
 		return -EFBIG;

@@ -1,6 +1,7 @@
 #include "vfs/ext4/data_map.h"
 
 #include "vfs/ext4/data_promise.h"
+#include "vfs/small.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +14,9 @@
 #include <unistd.h>
 
 #define COPY_SIZE (64u * 1024u)
-#define FILL_PAGES 16u		 /* copied without a break */
-#define HASH_UNKNOWN UINT64_C(1) /* compare the page itself; no page has this one */
+#define SHIFT_SIZE (UINT64_C(4) << 20) /* moved without a break */
+#define FILL_PAGES 16u		       /* copied without a break */
+#define HASH_UNKNOWN UINT64_C(1)       /* compare the page itself; no page has this one */
 /* Odd, as no host file's version is, and more than the files in memory count to. */
 #define VERSION_FIRST (UINT64_C(1) << 61 | 1)
 
@@ -30,6 +32,11 @@ static uint64_t page_up(uint64_t size)
 static uint64_t min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 /* 64 bits of one page; zeros give 0. Not against who seeks two equal ones: it is his file. */
@@ -227,6 +234,30 @@ void data_map_cut(struct ext4_inode *inode, uint64_t size)
 		memset(map->hashes + first, 0,
 		       ((map->size >> DATA_PAGE_SHIFT) - first) * sizeof(*map->hashes));
 	(void)!resize_memory(map, page_up(size));
+}
+
+void data_map_shift(struct ext4_inode *inode, uint64_t from, uint64_t to)
+{
+	struct data_map *map = inode->data->map;
+	uint64_t size;
+
+	if (!map)
+		return;
+	size = map->size > max(from, to) ? map->size - max(from, to) : 0;
+	/*
+	 * What clients store meanwhile goes with the bytes it is among, and is found when pages
+	 * are compared. Without memory, they see old bytes.
+	 */
+	forget_hashes(map, min(from, to), map->size);
+	for (uint64_t done = 0, part; done < size; done += part) {
+		uint64_t at;
+
+		part = min(SHIFT_SIZE, size - done);
+		at = to < from ? done : size - part - done;
+		if (memory_move(map->fd, from + at, to + at, part) < 0)
+			return;
+		task_yield();
+	}
 }
 
 /* ---- what clients stored. */

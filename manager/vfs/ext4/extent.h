@@ -86,6 +86,23 @@ struct extent_change {
  * but the tree's shape. The caller stores the inode. 0, -ENOSPC, -EUCLEAN, -EIO ...
  */
 MUST_USE int extent_set(const struct extent_change *c, const struct extent *want) MAY_YIELD;
+/*
+ * An extent that goes over block `at` becomes two, which meet there: extent_set() would merge
+ * them. As extent_set().
+ */
+MUST_USE int extent_split(const struct extent_change *c, uint32_t at) MAY_YIELD;
+/*
+ * A change by hand of what extent_find() has found. Write access to a node, which must still
+ * be what was found there; and to those above it that say where it begins.
+ */
+MUST_USE int extent_node_open(const struct extent_change *c, const struct extent_level *level)
+	MAY_YIELD;
+MUST_USE int extent_keys_open(const struct extent_change *c, const struct extent_path *path,
+			      unsigned int level) MAY_YIELD;
+/* It was changed: `entries` now. The root is stored with the inode. */
+void extent_node_close(const struct extent_change *c, struct extent_level *level, uint32_t entries);
+void extent_keys_set(const struct extent_change *c, struct extent_path *path, unsigned int level,
+		     uint32_t key);
 /* Blocks that extent_set() may change, without those of the data. */
 uint32_t extent_credits(const struct ext4_inode *inode);
 unsigned int extent_depth(const struct ext4_inode *inode);
@@ -94,6 +111,28 @@ unsigned int extent_depth(const struct ext4_inode *inode);
 uint32_t extent_credits_unmap(const struct ext4_inode *inode);
 MUST_USE int extent_unmap_some(const struct extent_change *c, uint32_t first, uint32_t *end)
 	MAY_YIELD;
+
+/* ---- extent_shift.c. What a file has at or after a block goes to other numbers. */
+struct extent_shift {
+	uint32_t first; /* left: what begins there or later; right: it was split there */
+	uint32_t count; /* blocks it goes to the left, where a hole is, or to the right */
+	bool left;
+	uint64_t at; /* how far it came; begin with extent_shift_begin() */
+};
+void extent_shift_begin(struct extent_shift *s);
+bool extent_shift_done(const struct extent_shift *s);
+/* Is there room, to the right? 0, -EINVAL: no; or what looking gave. */
+MUST_USE int extent_shift_check(struct ext4_inode *inode, const struct extent_shift *s) MAY_YIELD;
+/* To do it all at once, and to free blocks [first, end) before, or to split there. */
+MUST_USE int extent_shift_credits(struct ext4_inode *inode, uint32_t first, uint32_t end,
+				  uint32_t *ret) MAY_YIELD;
+/* What a leaf more takes. */
+uint32_t extent_credits_shift(const struct ext4_inode *inode);
+/*
+ * Leaf by leaf, as many as the handle can take: each is a change after which the file is whole,
+ * if not yet what it will be. On error s->at has not come further than what is done.
+ */
+MUST_USE int extent_shift_some(const struct extent_change *c, struct extent_shift *s) MAY_YIELD;
 
 /* ---- extent_runs.c: the last runs found in a file. */
 bool extent_runs_find(const struct ext4_inode *inode, uint32_t logical, struct extent *ret);

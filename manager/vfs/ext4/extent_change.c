@@ -98,8 +98,7 @@ static int edit_plan(const struct extent_path *path, const struct extent *want, 
 
 /* ---- nodes. */
 
-/* Write access to a node. It must still be what was found there. */
-static int node_open(const struct extent_change *c, const struct extent_level *level) MAY_YIELD
+int extent_node_open(const struct extent_change *c, const struct extent_level *level) MAY_YIELD
 {
 	struct ext4_extent_header now;
 	int r = level->page ? journal_get_write(c->h, level->page) : 0;
@@ -113,8 +112,7 @@ static int node_open(const struct extent_change *c, const struct extent_level *l
 			   c->inode->number);
 }
 
-/* It was changed: `entries` now. The root is stored with the inode. */
-static void node_close(const struct extent_change *c, struct extent_level *level, uint32_t entries)
+void extent_node_close(const struct extent_change *c, struct extent_level *level, uint32_t entries)
 {
 	level->header.entries = (uint16_t)entries;
 	extent_header_put(level->node, &level->header);
@@ -138,11 +136,11 @@ static unsigned int keys_top(const struct extent_path *path, unsigned int level)
 	return level > 0 ? level - 1 : 0;
 }
 
-static int keys_open(const struct extent_change *c, const struct extent_path *path,
+int extent_keys_open(const struct extent_change *c, const struct extent_path *path,
 		     unsigned int level) MAY_YIELD
 {
 	for (unsigned int i = keys_top(path, level); i < level; i++) {
-		int r = node_open(c, &path->level[i]);
+		int r = extent_node_open(c, &path->level[i]);
 
 		if (r < 0)
 			return r;
@@ -150,14 +148,14 @@ static int keys_open(const struct extent_change *c, const struct extent_path *pa
 	return 0;
 }
 
-static void keys_set(const struct extent_change *c, struct extent_path *path, unsigned int level,
+void extent_keys_set(const struct extent_change *c, struct extent_path *path, unsigned int level,
 		     uint32_t key)
 {
 	for (unsigned int i = keys_top(path, level); i < level; i++) {
 		struct extent_level *above = &path->level[i];
 
 		extent_key_put(above->node, (uint32_t)above->at, key);
-		node_close(c, above, above->header.entries);
+		extent_node_close(c, above, above->header.entries);
 	}
 }
 
@@ -221,7 +219,7 @@ static int grow(const struct extent_change *c, struct extent_path *path) MAY_YIE
 	cache_put(page);
 	extent_child_put(root->node, 0, extent_key(root->node, 0), block);
 	root->header.depth++;
-	node_close(c, root, 1);
+	extent_node_close(c, root, 1);
 	return 0;
 }
 
@@ -246,9 +244,9 @@ static int split(const struct extent_change *c, struct extent_path *path, unsign
 	r = block_for_node(c, &page, &block);
 	if (r < 0)
 		return r;
-	r = node_open(c, full);
+	r = extent_node_open(c, full);
 	if (r == 0)
-		r = node_open(c, above);
+		r = extent_node_open(c, above);
 	if (r < 0) {
 		cache_put(page);
 		return r;
@@ -257,8 +255,8 @@ static int split(const struct extent_change *c, struct extent_path *path, unsign
 	cache_put(page);
 	move_entries(above->node, at, at + 1, above->header.entries - at);
 	extent_child_put(above->node, at, extent_key(full->node, keep), block);
-	node_close(c, full, keep);
-	node_close(c, above, above->header.entries + 1u);
+	extent_node_close(c, full, keep);
+	extent_node_close(c, above, above->header.entries + 1u);
 	return 0;
 }
 
@@ -294,17 +292,17 @@ static int remove_leaf(const struct extent_change *c, struct extent_path *path) 
 	} while (level > 0 && path->level[level].header.entries == 1);
 	above = &path->level[level];
 	at = (uint32_t)above->at;
-	r = node_open(c, above);
+	r = extent_node_open(c, above);
 	if (r == 0 && at == 0)
-		r = keys_open(c, path, level);
+		r = extent_keys_open(c, path, level);
 	if (r < 0)
 		return r;
 	move_entries(above->node, at + 1, at, above->header.entries - at - 1u);
 	if (above->header.entries == 1)
 		above->header.depth = 0; /* the root, as the loop has it */
-	node_close(c, above, above->header.entries - 1u);
+	extent_node_close(c, above, above->header.entries - 1u);
 	if (at == 0 && above->header.entries > 0)
-		keys_set(c, path, level, extent_key(above->node, 0));
+		extent_keys_set(c, path, level, extent_key(above->node, 0));
 	extent_path_put(path);
 	for (unsigned int i = 0; i < count && r == 0; i++)
 		r = ext4_blocks_free(c->h, c->inode, blocks[i], 1, true);
@@ -317,18 +315,18 @@ static int edit_apply(const struct extent_change *c, struct extent_path *path,
 	struct extent_level *leaf = &path->level[path->depth];
 	uint32_t entries = leaf->header.entries, rest = entries - edit->at - edit->old;
 	bool first = edit->at == 0 && path->depth > 0;
-	int r = node_open(c, leaf);
+	int r = extent_node_open(c, leaf);
 
 	if (r == 0 && first)
-		r = keys_open(c, path, path->depth);
+		r = extent_keys_open(c, path, path->depth);
 	if (r < 0)
 		return r;
 	move_entries(leaf->node, edit->at + edit->old, edit->at + edit->count, rest);
 	for (uint32_t i = 0; i < edit->count; i++)
 		extent_put(leaf->node, edit->at + i, &edit->list[i]);
-	node_close(c, leaf, entries - edit->old + edit->count);
+	extent_node_close(c, leaf, entries - edit->old + edit->count);
 	if (first)
-		keys_set(c, path, path->depth, edit->list[0].first);
+		extent_keys_set(c, path, path->depth, edit->list[0].first);
 	return 0;
 }
 
@@ -361,6 +359,46 @@ static int set_once(const struct extent_change *c, const struct extent *want) MA
 	}
 	extent_path_put(&path);
 	return r;
+}
+
+/* As set_once(), for extent_split(). */
+static int split_once(const struct extent_change *c, uint32_t at) MAY_YIELD
+{
+	struct edit edit = { .count = 2, .old = 1 };
+	struct extent around = { .count = 0 };
+	struct extent_path path;
+	const struct extent_level *leaf;
+	int r = extent_find(c->inode, at, &path);
+
+	if (r < 0)
+		return r;
+	leaf = &path.level[path.depth];
+	if (leaf->at >= 0)
+		extent_get(leaf->node, (uint32_t)leaf->at, &around);
+	if (around.first < at && at < extent_end(&around)) {
+		const struct extent nothing = { .first = at };
+
+		edit.at = (uint32_t)leaf->at;
+		cut(&around, &nothing, &edit.list[0], &edit.list[1]);
+		if (leaf->header.entries < leaf->header.entries_max) {
+			r = edit_apply(c, &path, &edit);
+		} else {
+			r = make_room(c, &path);
+			r = r < 0 ? r : 1;
+		}
+	}
+	extent_path_put(&path);
+	return r;
+}
+
+int extent_split(const struct extent_change *c, uint32_t at)
+{
+	int r = 1;
+
+	for (unsigned int i = 0; r == 1 && i < TRIES_MAX; i++)
+		r = split_once(c, at);
+	extent_runs_forget(c->inode);
+	return r == 1 ? -EUCLEAN : r;
 }
 
 int extent_set(const struct extent_change *c, const struct extent *want)

@@ -166,6 +166,30 @@ static int allocate_pages(struct mem_fs *fs, struct mem_pages *pages, uint64_t o
 	return r;
 }
 
+/* Whole pages are taken out, or put in as holes. */
+static int shift(struct mem_inode *m, bool insert, uint64_t offset, uint64_t size)
+{
+	struct mem_fs *fs = mem_fs_of(m);
+	uint64_t from = insert ? offset : offset + size, to = insert ? offset + size : offset;
+	int r;
+
+	if ((offset | size) % MEM_PAGE_SIZE)
+		return -EINVAL;
+	if (insert && m->size + size > MEM_FILE_MAX)
+		return -EFBIG;
+	if (from >= m->size)
+		return -EINVAL;
+	if (m->file.map)
+		r = map_shift(fs, m->file.map, from, to);
+	else
+		r = pages_shift(fs, &m->file.pages, from >> MEM_PAGE_SHIFT, to >> MEM_PAGE_SHIFT);
+	if (r == 0)
+		r = mem_resize(m, insert ? m->size + size : m->size - size);
+	if (r == 0)
+		mem_touch(m);
+	return r;
+}
+
 int mem_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size)
 {
 	struct mem_inode *m = mem_of(inode);
@@ -174,6 +198,8 @@ int mem_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size)
 
 	if (offset + size > MEM_FILE_MAX)
 		return -EFBIG;
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return shift(m, mode & FALLOC_FL_INSERT_RANGE, offset, size);
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
 		if (m->file.map)
 			r = map_punch(fs, m->file.map, offset, size);

@@ -1,4 +1,5 @@
 #include "vfs/mem/mem.h"
+#include "vfs/small.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -254,6 +255,27 @@ int map_allocate(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64
 		return -errno;
 	settle(fs, map);
 	return 0;
+}
+
+int map_shift(struct mem_fs *fs, struct mem_map *map, uint64_t from, uint64_t to)
+{
+	uint64_t size = map->file_size > from ? map->file_size - from : 0;
+	uint64_t kept = from < to ? from : to;
+	int r = 0;
+
+	if (size == 0)
+		return 0;
+	if (map->dense_end > kept)
+		map->dense_end = kept;
+	if (to > from && ftruncate(map->fd, (off_t)(to + size)) < 0)
+		return -errno;
+	if (to > from)
+		map->file_size = to + size;
+	r = memory_move(map->fd, from, to, size);
+	if (r == 0 && to > from)
+		r = map_punch(fs, map, from, to - from);
+	settle(fs, map);
+	return r;
 }
 
 int map_resize(struct mem_fs *fs, struct mem_map *map, uint64_t size)

@@ -42,6 +42,11 @@ MUST_USE int pages_get(struct mem_fs *fs, struct mem_pages *p, uint64_t index, b
 		       char **ret);
 /* Make holes of pages first..end-1. */
 void pages_drop(struct mem_fs *fs, struct mem_pages *p, uint64_t first, uint64_t end);
+/*
+ * Pages from `from` on come to be `to` on, and all after them; of those between, the ones that
+ * would be overwritten go. 0, or -ENOSPC: nothing has changed.
+ */
+MUST_USE int pages_shift(struct mem_fs *fs, struct mem_pages *p, uint64_t from, uint64_t to);
 /* First page at or after index that exists; UINT64_MAX: none. */
 uint64_t pages_next(const struct mem_pages *p, uint64_t index);
 
@@ -73,6 +78,8 @@ ssize_t map_write(struct mem_fs *fs, struct mem_map *map, const void *buf, size_
 int map_punch(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64_t size);
 /* Behind the end of the memfd too, which stays where it is. */
 int map_allocate(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64_t size);
+/* What is from `from` on goes to `to`, whole pages; then the file has another size. */
+MUST_USE int map_shift(struct mem_fs *fs, struct mem_map *map, uint64_t from, uint64_t to);
 /* The file has another size: let the memfd end with its last page. */
 MUST_USE int map_resize(struct mem_fs *fs, struct mem_map *map, uint64_t size);
 int64_t map_seek(struct mem_map *map, uint64_t offset, int whence);

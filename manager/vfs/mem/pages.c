@@ -82,7 +82,9 @@ static char *page_new(struct mem_fs *fs, bool overwrite)
 	return page;
 }
 
-int pages_get(struct mem_fs *fs, struct mem_pages *p, uint64_t index, bool overwrite, char **ret)
+/* The slot of a page, with the nodes to it. 0 or -ENOSPC. */
+static int slot_get(struct mem_fs *fs, struct mem_pages *p, uint64_t index, struct node **ret_above,
+		    void ***ret)
 {
 	struct node *above = NULL;
 	void **slot;
@@ -103,13 +105,34 @@ int pages_get(struct mem_fs *fs, struct mem_pages *p, uint64_t index, bool overw
 		above = *slot;
 		slot = &above->slots[(index >> (NODE_SHIFT * (h - 1))) % NODE_SLOTS];
 	}
+	*ret_above = above;
+	*ret = slot;
+	return 0;
+}
+
+/* An empty slot gets its page. */
+static void slot_fill(struct mem_pages *p, struct node *above, void **slot, void *page)
+{
+	*slot = page;
+	if (above)
+		above->used++;
+	p->count++;
+}
+
+int pages_get(struct mem_fs *fs, struct mem_pages *p, uint64_t index, bool overwrite, char **ret)
+{
+	struct node *above;
+	void **slot;
+	int r = slot_get(fs, p, index, &above, &slot);
+
+	if (r < 0)
+		return r;
 	if (!*slot) {
-		*slot = page_new(fs, overwrite);
-		if (!*slot)
+		char *page = page_new(fs, overwrite);
+
+		if (!page)
 			return -ENOSPC;
-		if (above)
-			above->used++;
-		p->count++;
+		slot_fill(p, above, slot, page);
 	}
 	*ret = *slot;
 	return 0;
@@ -185,4 +208,41 @@ uint64_t pages_next(const struct mem_pages *p, uint64_t index)
 		return UINT64_MAX;
 	found = next_in(p->root, p->height, index);
 	return found < span(p->height) ? found : UINT64_MAX;
+}
+
+/* The nodes of a tree whose pages are another's, too. */
+static void free_nodes(struct mem_fs *fs, void *at, unsigned int height)
+{
+	struct node *n = at;
+
+	if (!n || height == 0)
+		return;
+	for (uint32_t i = 0; i < NODE_SLOTS; i++)
+		free_nodes(fs, n->slots[i], height - 1);
+	node_free(fs, n);
+}
+
+int pages_shift(struct mem_fs *fs, struct mem_pages *p, uint64_t from, uint64_t to)
+{
+	struct mem_pages shifted = { .root = NULL };
+	uint64_t kept = from < to ? from : to;
+
+	/* A tree with the same pages is made beside it: that may fail. */
+	for (uint64_t i = pages_next(p, 0); i != UINT64_MAX; i = pages_next(p, i + 1)) {
+		struct node *above;
+		void **slot;
+
+		if (i >= kept && i < from)
+			continue;
+		if (slot_get(fs, &shifted, i < from ? i : i - from + to, &above, &slot) < 0) {
+			free_nodes(fs, shifted.root, shifted.height);
+			return -ENOSPC;
+		}
+		slot_fill(&shifted, above, slot, pages_find(p, i));
+	}
+	if (to < from)
+		pages_drop(fs, p, to, from);
+	free_nodes(fs, p->root, p->height);
+	*p = shifted;
+	return 0;
 }
