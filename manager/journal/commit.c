@@ -284,6 +284,9 @@ static void finish_member(struct journal *j, struct journal_transaction *t, stru
 	bool forgotten = b->member[t->slot].forgotten, dirty = b->member[t->slot].dirty;
 	uint64_t number = b->number;
 
+	/* Sent home before it was freed: it must not come there when the place is another's. */
+	while (forgotten && b->going_home)
+		journal_wait(&j->came_home);
 	if (forgotten)
 		journal_block_set_home(b, NULL); /* nobody will want it as it was */
 	else if (dirty)
@@ -402,6 +405,11 @@ static struct journal_transaction *find_transaction(const struct journal *j, uin
 bool journal_committed(const struct journal *j, uint32_t id)
 {
 	return !j || !find_transaction(j, id);
+}
+
+bool journal_recorded(const struct journal *j, uint32_t id)
+{
+	return !journal_id_before(j->committed_id, id);
 }
 
 uint32_t journal_newest(const struct journal *j)

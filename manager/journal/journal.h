@@ -159,6 +159,11 @@ MUST_USE int journal_commit(struct journal *j, uint32_t id) MAY_YIELD;
 MUST_USE int journal_commit_all(struct journal *j) MAY_YIELD;
 /* Is it durable already? */
 bool journal_committed(const struct journal *j, uint32_t id);
+/*
+ * Has it, or one after it, got a commit record, and so flushed the disk? A transaction in which
+ * nothing was changed ends without one.
+ */
+bool journal_recorded(const struct journal *j, uint32_t id);
 /* The last transaction that is not durable; once it is, all so far is. 0: all is. */
 uint32_t journal_newest(const struct journal *j);
 /* Stop all writing to the log: damage was found elsewhere. */
