@@ -98,6 +98,8 @@ static int write_over(const struct segment *s, uint64_t block, uint64_t end, str
 	send(s, block, ret, &h);
 	if (grow(inode, block + ret->count))
 		r = finish(inode, &h);
+	else /* another has made it so long, in a transaction that may not wait for this */
+		inode->data->loose_writes++;
 	journal_end(&h);
 	return r;
 }

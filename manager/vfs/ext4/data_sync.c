@@ -118,12 +118,13 @@ static int store(struct ext4_inode *inode) MAY_YIELD
 
 /*
  * Writes over blocks that the file had are in no transaction. A commit that begins its record
- * later flushes them too; so does one that still runs now.
+ * later flushes them too; so does one that still runs now, if it has a record.
  */
 static int commit(struct ext4_inode *inode, uint32_t id, bool *flushed) MAY_YIELD
 {
 	struct journal *j = inode->fs->journal;
 	struct journal_handle h;
+	bool runs;
 	int r;
 
 	*flushed = false;
@@ -132,9 +133,11 @@ static int commit(struct ext4_inode *inode, uint32_t id, bool *flushed) MAY_YIEL
 	r = ext4_begin(inode->fs, 1, &h);
 	if (r < 0)
 		return r;
-	*flushed = journal_handle_id(&h) == id;
+	runs = journal_handle_id(&h) == id;
 	journal_end(&h);
-	return journal_commit(j, id);
+	r = journal_commit(j, id);
+	*flushed = r == 0 && runs && journal_recorded(j, id);
+	return r;
 }
 
 static int flush_loose(struct ext4_inode *inode, uint64_t upto) MAY_YIELD

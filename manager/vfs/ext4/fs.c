@@ -20,7 +20,7 @@ static int lookup(struct inode *dir, const char *text, size_t len, struct inode 
 		r = ext4_dir_find(d, &name, &number);
 		if (r < 0)
 			return r;
-		/* What the file system keeps for itself has no name; but the root may be asked for. */
+		/* What the file system keeps for itself has no name; but the root may be. */
 		if (number < d->fs->first_inode && number != EXT4_ROOT_NUMBER)
 			return ext4_damage(d->fs, "directory %u has a name for inode %u", d->number,
 					   number);

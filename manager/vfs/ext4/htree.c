@@ -244,7 +244,7 @@ int htree_leaf(struct ext4_inode *dir, uint32_t hash, uint32_t *ret_logical, uin
 	uint32_t changes;
 	int r;
 
-	/* While a walk waits for a block, one above it may be split: it no longer says what follows. */
+	/* While a walk waits for a block, one above may be split: it does not say who is next. */
 	do {
 		htree_path_put(&path);
 		changes = dir->changes;

@@ -356,8 +356,8 @@ int ext4_sync_fs(struct ext4 *fs)
 	if (fs->read_only)
 		return 0;
 	ext4_maps_push(fs);
-	ext4_closing_wait(fs);
 	wrong = ext4_files_write(fs);
+	ext4_closing_wait(fs); /* those too that somebody closed meanwhile */
 	r = ext4_inodes_store_marked(fs);
 	if (r == 0)
 		r = store_counters(fs);

@@ -1,0 +1,168 @@
+/*
+ * test_data_sync.c - what ext4.h promises of fsync, fdatasync and sync: when they answer, what
+ * was written before is durable. The power goes just then, and what was not flushed is lost.
+ */
+#include "test/ext4/data_image.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGE MIB(24)
+#define LONG (127u * 4096 + 100) /* takes longer to write than a commit record */
+
+static uint8_t bytes[64 << 10];
+
+static void fill(struct ext4_inode *file, int byte, uint64_t size) MAY_YIELD
+{
+	memset(bytes, byte, sizeof(bytes));
+	for (uint64_t at = 0; at < size; at += sizeof(bytes)) {
+		size_t part = size - at < sizeof(bytes) ? (size_t)(size - at) : sizeof(bytes);
+
+		CHECK_INT(ext4_write(&file->inode, bytes, part, at), part);
+	}
+}
+
+/* The power goes now: is it all there, on the mount that follows? */
+static void check_durable(const char *name, int byte, uint64_t size) MAY_YIELD
+{
+	struct replay *replay = replay_begin(image_disk);
+	struct ext4 *before = fs;
+	struct ext4_inode *file;
+	struct disk *disk;
+
+	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
+	disk = replay_disk(replay);
+	image_mount(disk);
+	file = image_find(name);
+	CHECK_INT(file->size, size);
+	for (uint64_t at = 0; at < size; at += sizeof(bytes)) {
+		ssize_t got = ext4_read(&file->inode, bytes, sizeof(bytes), at);
+
+		CHECK(got > 0);
+		for (ssize_t i = 0; i < got; i++)
+			if (bytes[i] != byte)
+				test_fail(__FILE__, __LINE__, "byte %llu is %d",
+					  (unsigned long long)at + (unsigned long long)i, bytes[i]);
+	}
+	inode_put(&file->inode);
+	image_unmount();
+	disk_close(disk);
+	replay_end(replay);
+	fs = before;
+}
+
+/* A transaction in which nothing is changed is not committed: it flushes nothing. */
+static void sync_beside_nothing(void) MAY_YIELD
+{
+	struct ext4_inode *file = image_file("file");
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+	fill(file, 'a', 8192);
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	test_disk_record(image_disk);
+	CHECK_INT(ext4_fallocate(&file->inode, punch, 40960, 4096), 0);
+	fill(file, 'b', 8192);
+	CHECK_INT(ext4_fsync(&file->inode, true), 0);
+	check_durable("file", 'b', 8192);
+	inode_put(&file->inode);
+}
+
+static void a_write_is_durable_though_its_transaction_was_none(void)
+{
+	image_run("", MIB(16), sync_beside_nothing);
+}
+
+static bool synced;
+static struct waitq done;
+static struct ext4_inode *appended;
+
+static void sync_data(void *arg) MAY_YIELD
+{
+	(void)arg;
+	CHECK_INT(ext4_fsync(&appended->inode, true), 0);
+	check_durable("file", 'b', LONG + 100);
+	synced = true;
+	waitq_wake_all(&done);
+}
+
+static void commit(void *id) MAY_YIELD
+{
+	CHECK_INT(journal_commit(fs->journal, *(uint32_t *)id), 0);
+}
+
+/* As an operation that makes the file longer does, in its own transaction. */
+static void size_beside_append(void) MAY_YIELD
+{
+	struct journal_handle h;
+	uint32_t id;
+
+	waitq_init(&done);
+	appended = image_file("file");
+	fill(appended, 'a', LONG);
+	CHECK_INT(ext4_fsync(&appended->inode, false), 0);
+	test_disk_record(image_disk);
+	CHECK_INT(ext4_begin(fs, 1, &h), 0);
+	id = journal_handle_id(&h);
+	CHECK_INT(ext4_inode_store(&h, appended), 0);
+	CHECK_INT(task_start(NULL, "commit", commit, &id), 0);
+	while (journal_extend(&h, 0) == 0)
+		task_yield(); /* until it is closed to others */
+	fill(appended, 'b', LONG + 100);
+	CHECK_INT(task_start(NULL, "sync", sync_data, NULL), 0);
+	for (unsigned int i = 0; i < 100; i++)
+		task_yield(); /* it waits for the next transaction */
+	appended->disk_size = appended->size;
+	CHECK_INT(ext4_inode_store(&h, appended), 0);
+	appended->last_data_transaction = id;
+	journal_end(&h);
+	while (!synced)
+		(void)!waitq_wait(&done, TASK_FOREVER, WAIT_SURE);
+	inode_put(&appended->inode);
+}
+
+static void an_append_is_durable_though_the_size_came_sooner(void)
+{
+	image_run("", MIB(16), size_beside_append);
+}
+
+static void sync_all(void *arg) MAY_YIELD
+{
+	(void)arg;
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	check_durable("large", 'l', LARGE);
+	synced = true;
+	waitq_wake_all(&done);
+}
+
+static void close_beside_sync(void) MAY_YIELD
+{
+	struct ext4_inode *small = image_file("small"), *large = image_file("large");
+
+	waitq_init(&done);
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	test_disk_record(image_disk);
+	fill(small, 's', 8192);
+	fill(large, 'l', LARGE);
+	CHECK_INT(task_start(NULL, "sync", sync_all, NULL), 0);
+	task_yield(); /* it writes the small one */
+	inode_put(&large->inode);
+	while (!synced)
+		(void)!waitq_wait(&done, TASK_FOREVER, WAIT_SURE);
+	inode_put(&small->inode);
+}
+
+static void sync_waits_for_a_file_that_is_closed_meanwhile(void)
+{
+	image_cache_bytes = MIB(512); /* nothing is written before somebody asks */
+	image_run("-J size=4", MIB(64), close_beside_sync);
+}
+
+static const struct test tests[] = {
+	TEST(a_write_is_durable_though_its_transaction_was_none),
+	TEST(an_append_is_durable_though_the_size_came_sooner),
+	TEST(sync_waits_for_a_file_that_is_closed_meanwhile),
+};
+TEST_MAIN(tests)
