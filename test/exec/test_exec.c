@@ -450,6 +450,62 @@ EXEC_TEST(a_start_that_fails_says_why)
 	CHECK(exec_start_why() == NULL);
 }
 
+/* ---- a program on a disk that takes its time */
+
+static const struct inode_ops *quick;
+static struct inode_ops waiting;
+static struct waitq the_disk;
+static unsigned int waits, served;
+static bool others_go_on;
+
+/* As long as it takes until the other task has made calls. */
+static ssize_t wait_and_read(struct inode *inode, void *buf, size_t size, uint64_t offset) MAY_YIELD
+{
+	unsigned int before = served;
+
+	waits++;
+	while (served < before + 3)
+		CHECK_INT(waitq_wait(&the_disk, TASK_FOREVER, WAIT_SURE), 0);
+	return quick->read(inode, buf, size, offset);
+}
+
+static void make_calls(void *arg) MAY_YIELD
+{
+	struct vfs_attr attr;
+
+	(void)arg;
+	while (others_go_on) {
+		CHECK_INT(do_stat("/other", &attr), 0);
+		served++;
+		waitq_wake_all(&the_disk);
+		task_yield();
+	}
+}
+
+EXEC_TEST(others_are_served_while_a_program_is_read)
+{
+	struct dentry *d;
+
+	use_machine();
+	put_text("/other", "text", 0644);
+	put_copy("/prog", BUSYBOX, 0755);
+	CHECK_INT(do_open("/prog", O_RDONLY, 0, &d), 0);
+	quick = dentry_inode(d)->ops;
+	waiting = *quick;
+	waiting.read = wait_and_read;
+	dentry_inode(d)->ops = &waiting;
+	waitq_init(&the_disk);
+	others_go_on = true;
+	CHECK_INT(task_start(NULL, "other", make_calls, NULL), 0);
+	CHECK_INT(exec_path("/prog"), 0);
+	CHECK(waits > 0);
+	CHECK(served >= 3 * waits);
+	others_go_on = false;
+	dentry_inode(d)->ops = quick;
+	dentry_put(d);
+	task_yield();
+}
+
 static const struct test tests[] = {
 	TEST(what_cannot_be_run_is_refused_as_linux_does),
 	TEST(permissions_are_those_of_the_process),
@@ -472,5 +528,6 @@ static const struct test tests[] = {
 	TEST(a_program_is_found_by_descriptor),
 	TEST(the_first_program_is_started_once),
 	TEST(a_start_that_fails_says_why),
+	TEST(others_are_served_while_a_program_is_read),
 };
 TEST_MAIN(tests)
