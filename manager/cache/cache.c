@@ -85,6 +85,11 @@ void cache_fini(void)
 	cache.started = false;
 }
 
+uint64_t cache_limit(void)
+{
+	return cache.limit;
+}
+
 void cache_map_init(struct cache_map *map, const struct cache_map_ops *ops, void *owner,
 		    uint32_t page_size)
 {

@@ -128,7 +128,8 @@ struct cache_map {
  * memory, 1 GiB at most.
  */
 MUST_USE int cache_init(uint64_t limit_bytes);
-void cache_fini(void); /* no map may be left: asserted */
+void cache_fini(void);	    /* no map may be left: asserted */
+uint64_t cache_limit(void); /* bytes */
 
 void cache_map_init(struct cache_map *map, const struct cache_map_ops *ops, void *owner,
 		    uint32_t page_size);

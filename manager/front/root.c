@@ -17,6 +17,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Less is not enough for what a journal keeps in memory, and what else is looked at. */
+#define CACHE_MIN (UINT64_C(4) << 20)
+
 static struct {
 	const char *path; /* of the image, for messages */
 	struct disk *disk;
@@ -139,7 +142,7 @@ static int open_image(const struct manager_options *o) MAY_YIELD
 	r = open_disk(o->image_read_only);
 	if (r < 0)
 		return r;
-	r = cache_init(o->cache_limit);
+	r = cache_init(o->cache_limit && o->cache_limit < CACHE_MIN ? CACHE_MIN : o->cache_limit);
 	if (r < 0)
 		return complain(r, "there is no memory for its cache");
 	image.cached = true;

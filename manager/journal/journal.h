@@ -21,7 +21,8 @@
  *          Home writes only after it. The tail moves only after a flush of those.
  * Limit    a handle's credits: blocks it may change, at most a quarter of the journal
  *          (-ENOSPC from journal_begin). Commits when asked, after COMMIT_NS, when the
- *          transaction has a quarter of the log, or JOURNAL_BLOCKS_MAX.
+ *          transaction has a quarter of the log, or JOURNAL_BLOCKS_MAX, or would take a
+ *          quarter of the cache (but may have JOURNAL_BLOCKS_MIN).
  * Owner    a handle belongs to the task that began it and lives on its stack.
  * Errors   -EROFS once the journal was aborted (I/O error in the log, damage): nothing more
  *          is written to the log, the journal says why once.
@@ -39,6 +40,7 @@
 
 #define JOURNAL_COMMIT_NS UINT64_C(5000000000)
 #define JOURNAL_BLOCKS_MAX 8192u /* in a transaction: they stay in the cache until it commits */
+#define JOURNAL_BLOCKS_MIN 256u	 /* enough for the largest operation of a file system */
 
 struct journal;
 struct journal_transaction;

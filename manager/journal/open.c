@@ -203,6 +203,16 @@ static int start_memory(struct journal *j)
 	return journal_batches_make(j);
 }
 
+/* Two transactions hold their blocks in the cache, which others need as well. */
+static uint32_t cache_share(const struct journal *j)
+{
+	uint64_t share = cache_limit() / j->setup.block_size / 4;
+
+	if (share < JOURNAL_BLOCKS_MIN)
+		return JOURNAL_BLOCKS_MIN;
+	return share < JOURNAL_BLOCKS_MAX ? (uint32_t)share : JOURNAL_BLOCKS_MAX;
+}
+
 /* What fits, of blocks into the log and of tags into a block. */
 static void start_numbers(struct journal *j)
 {
@@ -214,7 +224,7 @@ static void start_numbers(struct journal *j)
 		j->tags_per_block = JOURNAL_BATCH_BLOCKS - 1;
 	j->revokes_per_block = (room - (uint32_t)sizeof(struct journal_revoke_header)) /
 			       j->format.revoke_size;
-	j->transaction_max = j->size / 4 < JOURNAL_BLOCKS_MAX ? j->size / 4 : JOURNAL_BLOCKS_MAX;
+	j->transaction_max = j->size / 4 < cache_share(j) ? j->size / 4 : cache_share(j);
 	j->revoke_blocks = j->size / 32;
 	j->head = j->first;
 	j->free = j->size;

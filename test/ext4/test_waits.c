@@ -278,7 +278,29 @@ EXT4_TEST(a_directory_that_gets_a_tree_under_a_reader_shows_all_names)
 	unmount_and_judge();
 }
 
+/* ---- a cache that is smaller than what the journal could keep in it. */
+
+static void make_many(void) MAY_YIELD
+{
+	char path[16];
+
+	waitq_init(&all_done);
+	image_make("-b 4096 -J size=16", "64M", NULL);
+	image_mount(false);
+	for (unsigned int i = 0; i < 1000; i++) {
+		sprintf(path, "/d%u", i);
+		CHECK_INT(do_mkdir(path), 0);
+	}
+	unmount_and_judge();
+}
+
+static void changes_need_no_more_memory_than_a_small_cache_has(void)
+{
+	ext4_run_with(make_many, 0, 2 << 20);
+}
+
 static const struct test tests[] = {
+	TEST(changes_need_no_more_memory_than_a_small_cache_has),
 	TEST(a_leaf_that_is_split_under_a_reader_shows_all_names),
 	TEST(an_index_that_is_split_under_a_reader_shows_all_names),
 	TEST(a_directory_that_gets_a_tree_under_a_reader_shows_all_names),
