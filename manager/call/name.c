@@ -259,9 +259,10 @@ static int find_place(struct request *req, struct dentry **ret) MAY_YIELD
 		r = vfs_walk(&p->view, NULL, path.text, VFS_FOLLOW | VFS_DIRECTORY, &d);
 	if (r == 0)
 		r = vfs_permission(&p->cred, dentry_inode(d), VFS_MAY_EXEC);
-	if (r == 0)
-		*ret = dentry_get(d);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = dentry_get(d);
+	return 0;
 }
 
 int64_t call_chdir(struct request *req)

@@ -123,8 +123,7 @@ static unsigned int count_names(const char *buf, ssize_t size, char *last, size_
 static void directory(void *arg) MAY_YIELD;
 static void directory(void *arg)
 {
-	static char buf[4096];
-	char last[300] = "", first[300] = "", again[300] = "";
+	static char buf[4096], last[300], first[300], again[300];
 	unsigned int count = 0;
 	struct file *f;
 	int64_t middle;

@@ -325,7 +325,7 @@ static void descriptors_are_controlled(void)
 
 static void sockets_connect_and_carry_bytes(void)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "" };
+	static struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "" };
 	unsigned int size = sizeof(address);
 	struct sockaddr *at = (struct sockaddr *)&address;
 	char seen[8] = "";

@@ -289,17 +289,19 @@ static void count_file(const struct vfs_attr *a)
 static void count_tree(const char *path, unsigned int depth) MAY_YIELD
 {
 	char *text = strdup(names_of(path, 1 + pick(3))), *next = text, *name;
-	char child[128];
 	struct vfs_attr a;
 
 	CHECK(text != NULL && depth < 20);
 	while ((name = strsep(&next, " ")) && *name) {
-		snprintf(child, sizeof(child), "%s/%s", path, name);
+		char *child;
+
+		CHECK(asprintf(&child, "%s/%s", path, name) > 0);
 		CHECK_INT(do_lstat(child, &a), 0);
 		if (S_ISDIR(a.mode))
 			count_tree(child, depth + 1);
 		else
 			count_file(&a);
+		free(child);
 	}
 	free(text);
 }

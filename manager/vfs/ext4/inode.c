@@ -149,9 +149,10 @@ static int raw_inode(struct ext4 *fs, uint32_t number, struct cache_page **ret, 
 		return -EUCLEAN;
 	r = cache_get(&fs->blocks, fs->groups[group].inode_table + (offset >> fs->block_shift),
 		      ret);
-	if (r == 0)
-		*ret_raw = (uint8_t *)(*ret)->data + (offset & (fs->block_size - 1));
-	return r;
+	if (r < 0)
+		return r;
+	*ret_raw = (uint8_t *)(*ret)->data + (offset & (fs->block_size - 1));
+	return 0;
 }
 
 int ext4_inode_block(struct ext4_inode *inode, struct cache_page **ret, uint8_t **ret_raw)

@@ -345,8 +345,7 @@ static int host_link_text(struct inode *inode, const char **ret) MAY_YIELD
 {
 	struct host_inode *h = host_of(inode);
 	char *text;
-	ssize_t r;
-	int fd;
+	int fd, r;
 
 	if (h->target) {
 		*ret = h->target;
@@ -356,11 +355,11 @@ static int host_link_text(struct inode *inode, const char **ret) MAY_YIELD
 	if (fd < 0)
 		return fd;
 	text = malloc(VFS_PATH_MAX);
-	r = text ? io_readlink(fd, h->name, host_quick(h), text, VFS_PATH_MAX - 1) : -ENOMEM;
+	r = text ? (int)io_readlink(fd, h->name, host_quick(h), text, VFS_PATH_MAX - 1) : -ENOMEM;
 	fds_done(h->parent);
 	if (r < 0) {
 		free(text);
-		return (int)r;
+		return r;
 	}
 	text[r] = '\0';
 	if (!h->target) /* nobody was faster */
