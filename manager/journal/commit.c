@@ -370,6 +370,10 @@ static void run(struct journal *j) MAY_YIELD
 	for (;;) {
 		int r;
 
+		if (j->error < 0 && !j->error_noted) {
+			journal_error_store(j);
+			continue;
+		}
 		if (is_due(j)) {
 			commit_running(j);
 			continue;

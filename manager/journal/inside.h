@@ -121,15 +121,17 @@ struct journal_homeward {
 
 struct journal {
 	struct journal_setup setup;
-	struct journal_super super; /* as it should be on the disk */
-	struct journal_run *runs;   /* by index */
+	struct journal_super super;	 /* as it is on the disk */
+	struct journal_super next_super; /* under super_lock: on its way there */
+	struct journal_run *runs;	 /* by index */
 	struct journal_run *runs_by_block;
 	uint32_t run_count;
 	struct journal_format format;
 	uint32_t seed;		   /* of checksums */
 	uint32_t first, end, size; /* of the log: first .. end - 1 */
 	bool needs_replay, started;
-	int error; /* aborted */
+	int error;	  /* aborted */
+	bool error_noted; /* on the disk, if that was possible */
 	/* replayed in memory */
 	uint64_t *kept;
 	size_t kept_count;
@@ -190,6 +192,9 @@ void journal_format_of(const struct journal_super *super, struct journal_format 
 /* The superblock with this tail goes to the disk. super_lock is held, or nobody else is there. */
 MUST_USE int journal_super_store(struct journal *j, uint32_t start, uint32_t sequence,
 				 unsigned int disk_flags) MAY_YIELD;
+
+/* Why it was aborted, for who uses it next. */
+void journal_error_store(struct journal *j) MAY_YIELD;
 
 /* ---- log.c */
 /* Read or write with flags, and wait. */

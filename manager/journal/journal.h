@@ -25,7 +25,8 @@
  *          quarter of the cache (but may have JOURNAL_BLOCKS_MIN).
  * Owner    a handle belongs to the task that began it and lives on its stack.
  * Errors   -EROFS once the journal was aborted (I/O error in the log, damage): nothing more
- *          is written to the log, the journal says why once.
+ *          is written to the log, the journal says why once, and so does its superblock
+ *          (journal_noted_error(); Linux's s_errno).
  * Hostile  a log is read as any input: numbers checked, loops bounded, a bad block ends the
  *          replay with what came before (a torn commit) or with -EUCLEAN and nothing written.
  * Thread   scheduler thread only.
@@ -72,6 +73,11 @@ struct journal_setup {
  */
 MUST_USE int journal_open(const struct journal_setup *setup, struct journal **ret) MAY_YIELD;
 bool journal_needs_replay(const struct journal *j);
+/*
+ * The error, as -errno, that ended its last use; 0: none did. It is not forgotten: who checks the
+ * file system takes it away, as e2fsck does.
+ */
+int journal_noted_error(const struct journal *j);
 
 struct journal_replayed {
 	uint32_t transactions, blocks, revoked;

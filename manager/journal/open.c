@@ -164,18 +164,46 @@ bool journal_needs_replay(const struct journal *j)
 	return j->needs_replay;
 }
 
+/* j->next_super goes to the disk; until it is there, j->super is what the disk has. */
+static int store(struct journal *j, unsigned int disk_flags) MAY_YIELD
+{
+	struct journal_super *next = &j->next_super;
+	uint32_t count;
+	uint64_t block = journal_where(j, 0, 1, &count);
+	int r;
+
+	if (j->format.tail_size > 0)
+		next->checksum = to_be32(super_checksum(next));
+	r = journal_disk(j, DISK_WRITE, disk_flags, next, sizeof(*next),
+			 block * j->setup.block_size);
+	if (r == 0)
+		j->super = *next;
+	return r;
+}
+
 int journal_super_store(struct journal *j, uint32_t start, uint32_t sequence,
 			unsigned int disk_flags)
 {
-	uint32_t count;
-	uint64_t block = journal_where(j, 0, 1, &count);
+	j->next_super = j->super;
+	j->next_super.start = to_be32(start);
+	j->next_super.sequence = to_be32(sequence);
+	return store(j, disk_flags);
+}
 
-	j->super.start = to_be32(start);
-	j->super.sequence = to_be32(sequence);
-	if (j->format.tail_size > 0)
-		j->super.checksum = to_be32(super_checksum(&j->super));
-	return journal_disk(j, DISK_WRITE, disk_flags, &j->super, sizeof(j->super),
-			    block * j->setup.block_size);
+void journal_error_store(struct journal *j)
+{
+	j->error_noted = true;
+	task_lock_take(&j->super_lock);
+	j->next_super = j->super;
+	j->next_super.error = to_be32((uint32_t)j->error);
+	/* A disk that takes nothing cannot be told. */
+	(void)!store(j, DISK_FUA);
+	task_lock_drop(&j->super_lock);
+}
+
+int journal_noted_error(const struct journal *j)
+{
+	return (int)be32(j->super.error);
 }
 
 /* The features with which it is written, in memory so far. */
@@ -351,6 +379,8 @@ static int stop(struct journal *j) MAY_YIELD
 		if (r < 0)
 			journal_abort(j, r);
 	}
+	if (j->error < 0 && !j->error_noted)
+		journal_error_store(j);
 	drop_everything(j);
 	return j->error;
 }

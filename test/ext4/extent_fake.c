@@ -85,9 +85,11 @@ int ext4_begin(struct ext4 *fs, uint32_t credits, struct journal_handle *ret)
 	return 0;
 }
 
-int ext4_damage(struct ext4 *fs, const char *format, ...)
+int ext4_damage_at(struct ext4 *fs, const char *function, uint32_t line, const char *format, ...)
 {
 	(void)fs;
+	(void)function;
+	(void)line;
 	(void)format;
 	fake_damages++;
 	return -EUCLEAN;

@@ -5,6 +5,8 @@
  */
 #include "test/ext4/image.h"
 
+#include "task/sched.h"
+
 #define STEPS 400u
 #define NAMES 60u
 #define SEEDS (test_sanitized ? 10u : 30u)
@@ -144,6 +146,9 @@ EXT4_TEST(damage_is_noted_on_the_disk)
 	CHECK_STR(names_of("/", 5), "dir lost+found ");
 	CHECK_INT(image_try_unmount(), -EUCLEAN);
 	CHECK(strstr(image_ask("dumpe2fs -h image 2>/dev/null"), "clean with errors"));
+	CHECK(strstr(image_ask("dumpe2fs -h image 2>/dev/null | tr -s ' '"), "FS Error count: 1"));
+	CHECK(strstr(image_ask("dumpe2fs -h image 2>/dev/null | tr -s ' '"),
+		     "First error function: damage_is_noted_on_the_disk"));
 	CHECK_INT(image_try_mount(false), 0);
 	CHECK(image_report.read_only);
 	CHECK(strstr(image_report.text, "errors were found"));
@@ -154,7 +159,64 @@ EXT4_TEST(damage_is_noted_on_the_disk)
 	image_judge();
 }
 
+/* As the disk is now, with no unmount. */
+static void crash_to(const char *name) MAY_YIELD
+{
+	(void)!task_sleep_until(clock_now_ns() + 1000000000);
+	test_disk_save(image_store, image_path(name));
+}
+
+static bool told_by_dumpe2fs(const char *name, const char *text)
+{
+	return strstr(image_ask("dumpe2fs -h %s 2>/dev/null | tr -s ' '", name), text) != NULL;
+}
+
+EXT4_TEST(an_error_of_the_journal_is_told_and_noted)
+{
+	struct dentry *d;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/before"), 0);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	CHECK_INT(do_mkdir("/lost"), 0);
+	CHECK_INT(do_open("/lost", O_RDONLY | O_DIRECTORY, 0, &d), 0);
+	test_disk_fail_nth(image_store, DISK_WRITE, 1, -EIO);
+	CHECK_INT(vfs_sync(dentry_inode(d), false), -EIO);
+	test_disk_mend(image_store);
+	CHECK_INT(vfs_sync(dentry_inode(d), false), -EROFS);
+	CHECK_INT(do_mkdir("/after"), -EROFS);
+	dentry_put(d);
+	crash_to("crashed");
+	CHECK(image_try_unmount() < 0);
+	CHECK(told_by_dumpe2fs("crashed", "FS Error count: 1"));
+	CHECK(told_by_dumpe2fs("crashed", "First error function: journal"));
+	CHECK(told_by_dumpe2fs("crashed", "Journal errno: -5"));
+	/* A replay may have brought back an older superblock: the journal's own says it, too. */
+	image_tool("cp crashed image && debugfs -w -R 'set_super_value state 1' image 2>&1");
+	CHECK(!told_by_dumpe2fs("image", "with errors"));
+	CHECK_INT(image_try_mount(false), 0);
+	CHECK(image_report.read_only);
+	CHECK(strstr(image_report.text, "an error ended"));
+	image_unmount();
+	image_mount(true);
+	CHECK_STR(names_of("/", 5), "before lost+found ");
+	image_unmount();
+	image_tool("cp crashed image");
+	CHECK_INT(image_try_mount(false), 0);
+	CHECK(image_report.read_only);
+	image_unmount();
+	image_tool("e2fsck -fy image >/dev/null 2>&1; [ $? -le 1 ]");
+	CHECK(!told_by_dumpe2fs("image", "Journal errno"));
+	image_mount(false);
+	CHECK_STR(names_of("/", 5), "before lost+found ");
+	CHECK_INT(do_mkdir("/again"), 0);
+	image_unmount();
+	image_judge();
+}
+
 static const struct test tests[] = {
+	TEST(an_error_of_the_journal_is_told_and_noted),
 	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_flushes_leave_a_whole_image, 120),

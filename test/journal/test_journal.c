@@ -579,9 +579,10 @@ static void meets_an_error(void *arg)
 	CHECK_INT(world_close(&w), -EIO);
 	test_disk_mend(w.td);
 	CHECK(!block_holds(3, 'm', 2) && !block_holds(4, 'm', 2));
-	/* What was committed is still there. */
+	/* What was committed is still there; of the error nothing, its place could not be written. */
 	w.aborted = 0;
 	world_open(&w);
+	CHECK_INT(journal_noted_error(w.j), 0);
 	CHECK(block_holds(3, 'm', 1));
 	CHECK_INT(world_close(&w), 0);
 }
@@ -608,6 +609,7 @@ static void meets_an_error_at_home(void *arg)
 	world_off(&w);
 	CHECK_INT(cache_map_disk(&w.blocks, w.disk, w.block_size), 0);
 	world_open(&w);
+	CHECK_INT(journal_noted_error(w.j), -EIO);
 	CHECK(block_holds(3, 'm', 1));
 	CHECK_INT(world_close(&w), 0);
 }

@@ -65,6 +65,13 @@ struct ext4_zone {
 	uint64_t first, end;
 };
 
+struct ext4_error {
+	uint8_t code;	      /* enum ext4_error_code; 0: none */
+	const char *function; /* that found it */
+	uint32_t line;
+	uint64_t time_s;
+};
+
 struct ext4 {
 	struct vfs_fs fs;
 	struct disk *disk;
@@ -76,6 +83,7 @@ struct ext4 {
 	bool mapped, allocates, written; /* what unmount has to end */
 	int damage;			 /* -EUCLEAN once found: no more changes */
 	char damage_text[160];		 /* the first */
+	struct ext4_error error;	 /* and what the superblock says of it */
 	/* constant while mounted */
 	uint32_t block_size, block_shift;
 	uint64_t block_count;
@@ -115,6 +123,7 @@ struct ext4 {
 	struct task *closer; /* the task; NULL: none */
 	struct waitq closed; /* woken when it ends, or an inode has left memory */
 	struct task *storer; /* stores marked inodes after a while */
+	struct task *noter;  /* tells the disk of an error (errors.c) */
 	/* dirhash.c */
 	struct list indexes; /* of directories' names: the last used at the end */
 	uint64_t index_bytes;
@@ -179,7 +188,11 @@ static inline struct ext4_inode *ext4_i(struct inode *inode)
 /* format.h has the lists of features. A message for people, for what mount refused or did. */
 struct ext4_mount_options {
 	bool read_only;
-	/* Errors: "remount-ro" (default; the file system takes no more changes). */
+	/*
+	 * After an error there are no more changes, as with Linux's errors=remount-ro, whatever
+	 * the superblock asks for; it is told, and the next mount is read-only until e2fsck has
+	 * been there.
+	 */
 	uint64_t now_s; /* for the superblock's times; 0: the clock */
 };
 struct ext4_report {
@@ -199,8 +212,13 @@ MUST_USE int ext4_mount(struct disk *disk, const struct ext4_mount_options *opti
 int ext4_unmount(struct ext4 *fs) MAY_YIELD;
 MUST_USE int ext4_sync_fs(struct ext4 *fs) MAY_YIELD;
 MUST_USE int ext4_root(struct ext4 *fs, struct inode **ret) MAY_YIELD;
-/* Something on the disk is impossible: log once, no more changes. Gives -EUCLEAN. */
-int ext4_damage(struct ext4 *fs, const char *format, ...) PRINTF_LIKE(2, 3);
+/*
+ * Something on the disk is impossible: log once, no more changes; the disk is told, with the
+ * function and line that found it. Gives -EUCLEAN.
+ */
+#define ext4_damage(fs, ...) ext4_damage_at(fs, __func__, __LINE__, __VA_ARGS__)
+int ext4_damage_at(struct ext4 *fs, const char *function, uint32_t line, const char *format, ...)
+	PRINTF_LIKE(4, 5);
 /* 0, or -EROFS: first thing in each change. */
 MUST_USE int ext4_writable(const struct ext4 *fs);
 /* Begin an operation's handle: journal_begin with this file system's journal, or without one. */

@@ -136,6 +136,8 @@ static_assert(offsetof(struct ext4_super, blocks_count_high) == 0x150, "the supe
 static_assert(offsetof(struct ext4_super, mount_options) == 0x200, "the superblock");
 static_assert(offsetof(struct ext4_super, checksum_seed) == 0x270, "the superblock");
 
+/* super.first_error_code, last_error_code: a number of Linux's own for each errno. */
+enum ext4_error_code { EXT4_ERROR_IO = 2, EXT4_ERROR_DAMAGE = 5 };
 enum ext4_state { EXT4_STATE_CLEAN = 1, EXT4_STATE_ERRORS = 2, EXT4_STATE_ORPHANS = 4 };
 enum ext4_super_flags {
 	EXT4_SUPER_FLAG_SIGNED_HASH = 1,

@@ -85,15 +85,22 @@ void ext4_storer_stop(struct ext4 *fs) MAY_YIELD;
 /* ---- orphan.c: an inode without a name and without a user leaves the disk; takes its lock. */
 MUST_USE int ext4_delete(struct ext4_inode *inode) MAY_YIELD;
 
-/* ---- fs.c. */
-void ext4_vfs_init(struct ext4 *fs);
-
-/* ---- mount.c. */
+/* ---- errors.c. */
+/* The first error is what the disk will be told of, soon. Does not yield. */
+void ext4_error_set(struct ext4 *fs, uint8_t code, const char *function, uint32_t line);
+void ext4_error_note(struct ext4 *fs) MAY_YIELD; /* now */
+void ext4_error_wait(struct ext4 *fs) MAY_YIELD; /* until nobody is at it */
+void ext4_time_put(uint32_t *low, uint8_t *high, uint64_t time_s);
 /*
  * An operation failed after its first change: what it has changed so far may not become
  * durable. Gives `error` back.
  */
 int ext4_half_done(struct ext4 *fs, int error);
+
+/* ---- fs.c. */
+void ext4_vfs_init(struct ext4 *fs);
+
+/* ---- mount.c. */
 /* The inode's last change is durable: fsync of what has no data. */
 MUST_USE int ext4_inode_sync(struct ext4_inode *inode) MAY_YIELD;
 

@@ -52,9 +52,10 @@ static void aborted(void *context, int error)
 {
 	struct ext4 *fs = context;
 
-	(void)error; /* the journal has said why */
+	/* The journal has said why; if it was damage, that was noted before. */
 	if (!fs->damage)
 		fs->damage = -EUCLEAN;
+	ext4_error_set(fs, error == -EUCLEAN ? EXT4_ERROR_DAMAGE : EXT4_ERROR_IO, "journal", 0);
 }
 
 /* ---- finding it. */
@@ -183,6 +184,11 @@ int ext4_journal_find(struct ext4 *fs, struct ext4_report *report)
 	if (fs->read_only && !needed)
 		return 0;
 	r = open_journal(fs, report);
+	if (r == 0 && !fs->read_only && journal_noted_error(fs->journal) != 0) {
+		/* Linux goes on, and wants it checked; we leave all to who checks it. */
+		ext4_refuse(report, 0, "it is read-only: an error ended its last use; run e2fsck");
+		fs->read_only = true;
+	}
 	if (r == 0 && needed)
 		return replay(fs, report);
 	if (r == 0 && journal_needs_replay(fs->journal))

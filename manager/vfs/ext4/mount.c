@@ -10,30 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-int ext4_damage(struct ext4 *fs, const char *format, ...)
-{
-	va_list args;
-
-	if (fs->damage)
-		return -EUCLEAN;
-	va_start(args, format);
-	vsnprintf(fs->damage_text, sizeof(fs->damage_text), format, args);
-	va_end(args);
-	fs->damage = -EUCLEAN;
-	fprintf(stderr, "hascall: ext4: %s%s\n", fs->damage_text,
-		fs->read_only ? "" : "; no more changes are made");
-	if (fs->journal)
-		journal_abort(fs->journal, -EUCLEAN);
-	return -EUCLEAN;
-}
-
-int ext4_half_done(struct ext4 *fs, int error)
-{
-	if (error < 0 && ext4_writable(fs) == 0)
-		ext4_damage(fs, "a change could not be completed: %s", strerror(-error));
-	return error;
-}
-
 int ext4_writable(const struct ext4 *fs)
 {
 	return fs->read_only || fs->damage ? -EROFS : 0;
@@ -143,12 +119,6 @@ static int write_super(struct ext4 *fs) MAY_YIELD
 	return r < 0 ? r : disk_flush(fs->disk);
 }
 
-static void put_time(uint32_t *low, uint8_t *high, uint64_t time_s)
-{
-	*low = (uint32_t)time_s;
-	*high = (uint8_t)(time_s >> 32);
-}
-
 /* From here on the disk says that it is in use. */
 static int begin_writing(struct ext4 *fs, const struct ext4_mount_options *options) MAY_YIELD
 {
@@ -161,8 +131,8 @@ static int begin_writing(struct ext4 *fs, const struct ext4_mount_options *optio
 	else
 		super->state &= (uint16_t)~EXT4_STATE_CLEAN;
 	super->mount_count++;
-	put_time(&super->mount_time, &super->mount_time_high, now_s(options));
-	put_time(&super->write_time, &super->write_time_high, now_s(options));
+	ext4_time_put(&super->mount_time, &super->mount_time_high, now_s(options));
+	ext4_time_put(&super->write_time, &super->write_time_high, now_s(options));
 	fs->feature_incompat = super->feature_incompat;
 	r = write_super(fs);
 	if (r == 0 && fs->journal)
@@ -302,7 +272,7 @@ static int store_counters(struct ext4 *fs) MAY_YIELD
 		if (fs->feature_incompat & EXT4_INCOMPAT_64BIT)
 			super->free_blocks_high = (uint32_t)(fs->free_blocks >> 32);
 		super->free_inodes = (uint32_t)fs->free_inodes;
-		put_time(&super->write_time, &super->write_time_high, (uint64_t)time(NULL));
+		ext4_time_put(&super->write_time, &super->write_time_high, (uint64_t)time(NULL));
 		ext4_super_store(&h, fs);
 	}
 	journal_end(&h);
@@ -386,27 +356,6 @@ int ext4_inode_sync(struct ext4_inode *inode)
 	return fs->journal ? journal_commit(fs->journal, inode->last_transaction) : commit(fs);
 }
 
-/* Damage was found: the disk is to say so. Nothing else of what is in memory may get there. */
-static void note_damage(struct ext4 *fs) MAY_YIELD
-{
-	struct ext4_super *super = malloc(sizeof(*super));
-	int r;
-
-	if (!super)
-		return;
-	r = disk_read(fs->disk, super, sizeof(*super), EXT4_SUPER_OFFSET);
-	if (r == 0 && super->magic == EXT4_SUPER_MAGIC) {
-		super->state |= EXT4_STATE_ERRORS;
-		super->error_count++;
-		put_time(&super->last_error_time, &super->last_error_time_high,
-			 (uint64_t)time(NULL));
-		ext4_super_checksum(fs, super);
-		if (disk_write(fs->disk, super, sizeof(*super), EXT4_SUPER_OFFSET) == 0)
-			(void)!disk_flush(fs->disk);
-	}
-	free(super);
-}
-
 static int end_writing(struct ext4 *fs) MAY_YIELD
 {
 	struct ext4_super *super = ext4_super(fs);
@@ -426,6 +375,7 @@ int ext4_unmount(struct ext4 *fs)
 		r = ext4_sync_fs(fs);
 	ext4_closing_wait(fs);
 	ext4_storer_stop(fs);
+	ext4_error_wait(fs);
 	if (fs->journal) {
 		r2 = journal_close(fs->journal);
 		fs->journal = NULL;
@@ -435,7 +385,7 @@ int ext4_unmount(struct ext4 *fs)
 	if (fs->written && r == 0 && !fs->damage)
 		r = end_writing(fs);
 	else if (fs->written)
-		note_damage(fs);
+		ext4_error_note(fs);
 	if (r == 0 && fs->written)
 		r = fs->damage;
 	free_fs(fs);
