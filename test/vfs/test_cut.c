@@ -10,7 +10,7 @@
 
 #include <inttypes.h>
 
-#define SEEDS 40u
+#define SEEDS (test_sanitized ? 40u : 1500u)
 #define STEPS 60u
 #define SHOWN_SIZE 16384u
 #define SNAPSHOTS_MAX 64u

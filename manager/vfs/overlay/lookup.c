@@ -148,17 +148,17 @@ static int find_lower(struct ovl_inode *dir, const char *name, size_t len, struc
 	MAY_YIELD
 {
 	struct inode *lower = NULL;
-	int r = ovl_get_redirect(found->upper, &found->redirect);
+	int r = ovl_is_opaque(found->upper); /* it counts more than where its lower part was */
 
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = ovl_get_redirect(found->upper, &found->redirect);
 	if (r < 0)
 		return r;
 	if (found->redirect)
 		return walk_lower(ovl_fs_of(dir), found->redirect, &found->lower);
 	if (!dir->lower)
 		return 0;
-	r = ovl_is_opaque(found->upper);
-	if (r != 0)
-		return r < 0 ? r : 0;
 	r = dir->lower->ops->lookup(dir->lower, name, len, &lower);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

@@ -345,6 +345,19 @@ static int hide_name(struct ovl_inode *dir, const char *name, size_t len, struct
 	return r;
 }
 
+/*
+ * A directory that was moved here goes, step by step: with its first whiteout it would show
+ * again what that hid, so it forgets its lower part first. That takes no space.
+ */
+static int empty_moved(struct ovl_inode *victim, struct inode *upper) MAY_YIELD
+{
+	int r = 0;
+
+	if (ovl_has_work(victim) && victim->redirect)
+		r = upper->ops->removexattr(upper, OVL_REDIRECT);
+	return r < 0 && r != -ENODATA ? r : ovl_clear_whiteouts(upper);
+}
+
 /* Both locked: take `name` out of the upper if it is there, and hide the lower one. */
 static int remove_name(struct ovl_inode *dir, const char *name, size_t len, bool covered,
 		       struct ovl_inode *victim) MAY_YIELD
@@ -356,7 +369,7 @@ static int remove_name(struct ovl_inode *dir, const char *name, size_t len, bool
 		r = hide_name(dir, name, len, upper);
 		covered = false;
 	} else if (r == 0 && upper && ovl_is_dir(victim)) {
-		r = ovl_clear_whiteouts(upper);
+		r = empty_moved(victim, upper);
 		if (r == 0)
 			r = dir->upper->ops->rmdir(dir->upper, name, len, upper);
 	} else if (r == 0 && upper) {
