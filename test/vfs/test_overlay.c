@@ -465,7 +465,26 @@ VFS_TEST(links_are_followed_and_copied_up_where_no_text_is_lent)
 	CHECK_STR(text_of("moved"), "text");
 }
 
+VFS_TEST(an_upper_that_was_used_before_keeps_its_root_as_it_was_left)
+{
+	struct inode *lower, *upper, *work, *root;
+	struct vfs_attr attr;
+
+	CHECK_INT(mem_fs_new("lower", 0, 0755, &lower), 0);
+	make_upper(0, true, &upper, &work);
+	CHECK_INT(overlay_fs_new(inode_get(lower), inode_get(upper), inode_get(work), &root), 0);
+	use_root(root);
+	CHECK_INT(do_chmod("/", 01770), 0);
+	CHECK_INT(do_create("/f", 0644), 0);
+	leave_root();
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
+	use_root(root);
+	CHECK_INT(do_stat("/", &attr), 0);
+	CHECK_INT(attr.mode & 07777, 01770);
+}
+
 static const struct test tests[] = {
+	TEST(an_upper_that_was_used_before_keeps_its_root_as_it_was_left),
 	TEST(a_change_leaves_the_lower_as_it_was),
 	TEST(who_has_a_file_open_sees_later_changes),
 	TEST(numbers_stay_across_copy_up_rename_and_a_cold_cache),

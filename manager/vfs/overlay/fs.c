@@ -311,13 +311,17 @@ static const struct inode_ops ovl_ops = {
 	.release = ovl_release,
 };
 
-/* Without a name until a directory of the lower was changed, the root looks like the lower's. */
+/* The root of an upper without a name in it looks like the lower's; later, as it was left. */
 static int adopt_root_attr(struct inode *lower, struct inode *upper) MAY_YIELD
 {
+	struct ovl_one_name one;
 	struct vfs_attr attr;
-	int r = lower->ops->getattr(lower, &attr);
+	uint64_t cursor = 0;
+	int r = ovl_first_name(upper, &cursor, &one);
 
-	if (r < 0)
+	if (r == 0 && one.len == 0)
+		r = lower->ops->getattr(lower, &attr);
+	if (r < 0 || one.len > 0)
 		return r;
 	return upper->ops->setattr(upper, &attr,
 				   VFS_SET_MODE | VFS_SET_UID | VFS_SET_GID | VFS_SET_ATIME |
