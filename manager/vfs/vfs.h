@@ -153,10 +153,11 @@ struct inode_ops {
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct inode *inode, const char *name);
 	/*
-	 * Access lists, which are no attributes to the operations above, but for listxattr. get_acl
-	 * gives a heap copy, NULL if there is none, and does not yield once it has looked; missing:
-	 * inode.acl is all there is. set_acl missing: no lists here. A setattr of the mode changes
-	 * the list with it (acl_chmod); who changes a list sets or forgets inode.acl when it is done.
+	 * Access lists, which are no attributes to the operations above, but for listxattr.
+	 * get_acl gives a heap copy, NULL if there is none, and does not yield once it has
+	 * looked; missing: inode.acl is all there is. set_acl missing: no lists here. A setattr
+	 * of the mode changes the list with it (acl_chmod); who changes a list sets or forgets
+	 * inode.acl when it is done.
 	 */
 	int (*get_acl)(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret);
 	int (*set_acl)(struct inode *inode, const struct vfs_acl_change *change);

@@ -4,6 +4,8 @@
  */
 #include "test/ext4/image.h"
 
+#include "vfs/acl.h"
+
 #define NAMES 20000u
 
 static void need_mounts(void)
@@ -112,10 +114,92 @@ EXT4_TEST(journals_are_replayed_by_the_other)
 	image_judge();
 }
 
+/* ---- access lists, by setfacl and getfacl there. */
+
+static int set_list(const char *path, const char *name, const void *bytes, size_t size) MAY_YIELD
+{
+	const struct vfs_bytes value = { bytes, size };
+	struct dentry *d;
+	int r;
+
+	CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
+	r = vfs_setxattr(&cred, dentry_inode(d), name, &value, 0);
+	dentry_put(d);
+	return r;
+}
+
+static int may_read(const char *path) MAY_YIELD
+{
+	struct dentry *d;
+	int r = do_open(path, O_RDONLY, 0, &d);
+
+	if (r == 0)
+		dentry_put(d);
+	return r;
+}
+
+EXT4_TEST(access_lists_mean_the_same_to_linux)
+{
+	const struct {
+		uint32_t version;
+		struct acl_entry entries[6];
+	} list = { 2,
+		   { { ACL_OWNER, 7, ACL_NO_ID },
+		     { ACL_USER, 6, 1005 },
+		     { ACL_OWNING_GROUP, 5, ACL_NO_ID },
+		     { ACL_GROUP, 4, 1009 },
+		     { ACL_MASK, 7, ACL_NO_ID },
+		     { ACL_OTHER, 0, ACL_NO_ID } } };
+	static const char *const kinds[] = { "-b 1024", "-b 4096", "-b 4096 -I 128" };
+
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+		need_mounts();
+		if (strstr(image_ask("getfacl --version 2>&1"), "getfacl ") == NULL)
+			SKIP("there is no getfacl");
+		image_make(kinds[i], "16M", NULL);
+		image_mount(false);
+		CHECK_INT(do_mkdir("/d"), 0);
+		CHECK_INT(set_list("/d", VFS_XATTR_ACL_ACCESS, &list, sizeof(list)), 0);
+		CHECK_INT(set_list("/d", VFS_XATTR_ACL_DEFAULT, &list, sizeof(list)), 0);
+		CHECK_INT(do_create("/d/f", 0640), 0);
+		CHECK_INT(do_mkdir("/d/sub"), 0);
+		CHECK_INT(do_chmod("/d/sub", 0770), 0);
+		image_unmount();
+		image_judge();
+		in_linux("set -e; q='getfacl -cEn'; "
+			 "[ \"$($q d | paste -sd,)\" = user::rwx,user:1005:rw-,group::r-x,"
+			 "group:1009:r--,mask::rwx,other::---,default:user::rwx,"
+			 "default:user:1005:rw-,default:group::r-x,default:group:1009:r--,"
+			 "default:mask::rwx,default:other::---, ]; "
+			 "[ \"$($q d/f | paste -sd,)\" = user::rw-,user:1005:rw-,group::r-x,"
+			 "group:1009:r--,mask::r--,other::---, ]; "
+			 "[ $(stat -c %a d/f) = 640 ]; [ $(stat -c %a d/sub) = 770 ]; "
+			 "setfacl -m u:1006:r,m::r d/f; setfacl -d -m u:1006:rw d; "
+			 "setfacl -m u:1006:x d; touch d/theirs; setfacl -b d/sub");
+		image_judge();
+		image_mount(false);
+		be_user(1006, 5);
+		CHECK_INT(may_read("/d/f"), 0);
+		CHECK_INT(may_read("/d/theirs"), 0);
+		CHECK_INT(may_read("/d"), -EACCES);
+		be_user(1007, 5);
+		CHECK_INT(may_read("/d/f"), -EACCES);
+		be_root();
+		CHECK_INT(do_create("/d/ours", 0666), 0);
+		image_unmount();
+		image_judge();
+		in_linux("set -e; [ \"$(getfacl -cEn d/ours)\" = \"$(getfacl -cEn d/theirs)\" ]; "
+			 "[ $(stat -c %a d/ours) = $(stat -c %a d/theirs) ]; "
+			 "getfacl -cEn d/ours | grep -qx user:1006:rw-; "
+			 "[ -z \"$(getfacl -cEns d/sub)\" ]");
+	}
+}
+
 static const struct test tests[] = {
 	TEST_LONG(linux_and_we_take_turns_in_blocks_of_1024, 60),
 	TEST_LONG(linux_and_we_take_turns_in_blocks_of_4096, 60),
 	TEST_LONG(linux_and_we_take_turns_without_checksums, 60),
 	TEST_LONG(journals_are_replayed_by_the_other, 30),
+	TEST_LONG(access_lists_mean_the_same_to_linux, 60),
 };
 TEST_MAIN(tests)

@@ -9,10 +9,12 @@
 #include "test/ext4/image.h"
 
 #include "task/sched.h"
+#include "vfs/acl.h"
 
 #define STEPS 250u
 #define NAMES 30u
 #define OPEN 4u
+#define NAMED 90u /* users in the longest list: more than fit into an inode */
 #define CRASHES (test_sanitized ? 40u : 120u)
 #define COMMIT_NS UINT64_C(6000000000)
 
@@ -34,7 +36,7 @@ static uint64_t mix(uint64_t hash, const void *from, size_t size)
 	return hash;
 }
 
-/* ---- a tree as a number: names, kinds, links and what links lead to. */
+/* ---- a tree as a number: names, kinds, links, what links lead to, and access lists. */
 
 struct listing {
 	char *names[256];
@@ -53,6 +55,23 @@ static int take_name(void *ctx, const struct vfs_dirent *entry)
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static uint64_t lists_of(const char *path, uint64_t hash) MAY_YIELD
+{
+	static const char *const names[] = { VFS_XATTR_ACL_ACCESS, VFS_XATTR_ACL_DEFAULT };
+	static char value[4096];
+	struct dentry *d;
+
+	CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		ssize_t n = vfs_getxattr(&cred, dentry_inode(d), names[i], value, sizeof(value));
+
+		CHECK(n >= 0 || n == -ENODATA || n == -EOPNOTSUPP);
+		hash = mix(hash, value, n < 0 ? 0 : (size_t)n);
+	}
+	dentry_put(d);
+	return hash;
 }
 
 static uint64_t tree_of(const char *path, uint64_t hash) MAY_YIELD
@@ -74,7 +93,7 @@ static uint64_t tree_of(const char *path, uint64_t hash) MAY_YIELD
 		CHECK(asprintf(&child, "%s/%s", path, l->names[i]) > 0);
 		CHECK_INT(do_lstat(child, &a), 0);
 		len = snprintf(text, sizeof(text), "%s %o %u\n", child, a.mode, a.nlink);
-		hash = mix(hash, text, (size_t)len);
+		hash = lists_of(child, mix(hash, text, (size_t)len));
 		if (S_ISLNK(a.mode)) {
 			CHECK_INT(vfs_walk(&view, NULL, child, 0, &d), 0);
 			len = vfs_readlink(dentry_inode(d), text, sizeof(text));
@@ -105,6 +124,34 @@ static void pick_path(char *path)
 		sprintf(path, "/name%u_%0*u", number, (int)(number * 7 % 150 + 1), number);
 }
 
+/* An access list, or a default one for what is made below. */
+static void set_list(const char *path) MAY_YIELD
+{
+	struct {
+		uint32_t version;
+		struct acl_entry entries[NAMED + 4];
+	} list = { .version = 2 };
+	const struct vfs_bytes nothing = { NULL, 0 };
+	struct vfs_bytes value = { &list, 0 };
+	struct acl_entry *e = list.entries;
+	uint32_t named = pick(4) ? 1 + pick(3) : NAMED;
+	struct dentry *d;
+
+	if (vfs_walk(&view, NULL, path, 0, &d) < 0)
+		return;
+	*e++ = (struct acl_entry){ ACL_OWNER, 7, ACL_NO_ID };
+	for (uint32_t i = 0; i < named; i++)
+		*e++ = (struct acl_entry){ ACL_USER, (uint16_t)pick(8), pick(100000) };
+	*e++ = (struct acl_entry){ ACL_OWNING_GROUP, (uint16_t)pick(8), ACL_NO_ID };
+	*e++ = (struct acl_entry){ ACL_MASK, (uint16_t)pick(8), ACL_NO_ID };
+	*e++ = (struct acl_entry){ ACL_OTHER, (uint16_t)pick(8), ACL_NO_ID };
+	value.size = sizeof(list.version) + (size_t)(e - list.entries) * sizeof(*e);
+	(void)!vfs_setxattr(&cred, dentry_inode(d),
+			    pick(2) ? VFS_XATTR_ACL_ACCESS : VFS_XATTR_ACL_DEFAULT,
+			    pick(5) ? &value : &nothing, 0);
+	dentry_put(d);
+}
+
 static void one_step(void) MAY_YIELD
 {
 	char a[300], b[300], target[200];
@@ -112,10 +159,10 @@ static void one_step(void) MAY_YIELD
 
 	pick_path(a);
 	pick_path(b);
-	switch (pick(10)) {
+	switch (pick(12)) {
 	case 0:
 	case 1:
-		(void)!do_create(a, 0644);
+		(void)!do_create(a, 0664);
 		break;
 	case 2:
 		(void)!do_mkdir(a);
@@ -140,6 +187,12 @@ static void one_step(void) MAY_YIELD
 	case 8: /* it may lose its name while it is open */
 		if (!open_files[file])
 			(void)!do_open(a, O_RDWR | O_NOFOLLOW, 0, &open_files[file]);
+		break;
+	case 9:
+		set_list(pick(3) ? "/dir0" : a);
+		break;
+	case 10:
+		(void)!do_chmod(a, pick(01000));
 		break;
 	default:
 		dentry_put(open_files[file]);

@@ -13,6 +13,7 @@
 #define MODEL_FILES 4u
 #define MODEL_NAMES 14u
 #define MODEL_STEPS 1500u
+#define HOSTILE_LISTS 150u
 #define HOSTILE_SEEDS (test_sanitized ? 150u : 600u)
 
 static const char *const kinds[] = {
@@ -559,6 +560,199 @@ EXT4_TEST(access_lists_of_linux_are_read)
 	image_unmount();
 }
 
+/* ---- what is made begins with its directory's default list, in one step. */
+
+EXT4_TEST(default_lists_are_inherited)
+{
+	const char *access = "system.posix_acl_access", *inherit = "system.posix_acl_default";
+	struct dentry *d;
+
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+		start(kinds[i]);
+		view.umask = 0777;
+		CHECK_INT(set_acl("/dir", inherit, named, sizeof(named)), 0);
+		CHECK_INT(do_create("/dir/f", 0666), 0);
+		CHECK_INT(do_mkdir("/dir/sub"), 0);
+		CHECK_INT(do_symlink("f", "/dir/link"), 0);
+		CHECK_INT(vfs_mknod(&view, NULL, "/dir/fifo", S_IFIFO | 0777, 0), 0);
+		CHECK_INT(vfs_tmpfile(&view, NULL, "/dir", 0600, &d), 0);
+		CHECK_INT(vfs_link(&view, d, NULL, "/dir/named later"), 0);
+		dentry_put(d);
+		CHECK_INT(do_mkdir("/plain"), 0);
+		CHECK_INT(set_acl("/plain", inherit, plain, sizeof(plain)), 0);
+		CHECK_INT(do_create("/plain/f", 0777), 0);
+		for (unsigned int mounts = 0; mounts < 2; mounts++) {
+			CHECK_INT(mode_of("/dir/f"), 0640);
+			CHECK_INT(get_acl("/dir/f", access), sizeof(named));
+			CHECK_INT(got[4 + 8 * 4 + 2], 4); /* the mask */
+			CHECK_INT(mode_of("/dir/sub"), 0651);
+			CHECK_INT(get_acl("/dir/sub", inherit), sizeof(named));
+			CHECK(memcmp(got, named, sizeof(named)) == 0);
+			CHECK_INT(mode_of("/dir/fifo"), 0651);
+			CHECK_INT(get_acl("/dir/fifo", access), sizeof(named));
+			CHECK_INT(mode_of("/dir/named later"), 0600);
+			CHECK_INT(get_acl("/dir/named later", access), sizeof(named));
+			CHECK_STR(list("/dir/link"), "");
+			CHECK_INT(mode_of("/plain/f"), 0740);
+			CHECK_STR(list("/plain/f"), "");
+			if (mounts == 0)
+				again();
+		}
+		be_user(70000, 5);
+		CHECK_INT(do_chmod("/dir/f", 0600), -EPERM);
+		CHECK_INT(do_open("/dir/f", O_RDONLY, 0, &d), 0);
+		dentry_put(d);
+		CHECK_INT(do_open("/dir/f", O_WRONLY, 0, &d), -EACCES);
+		be_root();
+		CHECK_INT(do_unlink("/dir/f"), 0);
+		judge();
+	}
+}
+
+EXT4_TEST(a_file_without_room_for_its_lists_is_not_made)
+{
+	static uint8_t many[4 + 8 * 110];
+	static char large[4096];
+	unsigned int made = 0;
+	uint64_t before;
+	char path[32];
+	int r = 0;
+
+	memcpy(many, named, 4);
+	for (uint32_t i = 0; i < 110; i++) {
+		static const uint16_t tags[3] = { ACL_OWNING_GROUP, ACL_MASK, ACL_OTHER };
+		struct acl_entry e = { ACL_USER, 7, i };
+
+		if (i == 0 || i >= 107) {
+			e.tag = i == 0 ? ACL_OWNER : tags[i - 107];
+			e.id = ACL_NO_ID;
+		}
+		memcpy(many + 4 + i * sizeof(e), &e, sizeof(e));
+	}
+	image_make("-b 1024 -m 0 -N 512 -O ^has_journal", "400", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/dir"), 0);
+	CHECK_INT(set_acl("/dir", "system.posix_acl_default", many, sizeof(many)), 0);
+	CHECK_INT(do_create("/filler", 0644), 0);
+	while (do_write("/filler", memset(large, 'x', 4095), 4095u * made) == 4095)
+		made++;
+	before = image->free_inodes;
+	for (made = 0; made < 50 && r == 0; made++) {
+		snprintf(path, sizeof(path), "/dir/f%u", made);
+		r = do_create(path, 0666);
+	}
+	CHECK_INT(r, -ENOSPC);
+	snprintf(path, sizeof(path), "/dir/f%u", made - 1);
+	CHECK_INT(do_lstat(path, &(struct vfs_attr){ .mode = 0 }), -ENOENT);
+	ext4_closing_wait(image);
+	CHECK_INT(image->free_inodes, before - (made - 1));
+	judge();
+}
+
+/* ---- hostile lists. */
+
+static void fill_list(uint64_t *seed, uint8_t *blob, uint32_t *size)
+{
+	static const uint8_t good[] = { 1, 0, 0, 0, 1, 0, 6, 0, 2, 0, 6,  0, 5, 0, 0,  0, 4, 0,
+					4, 0, 8, 0, 4, 0, 9, 0, 0, 0, 16, 0, 6, 0, 32, 0, 0, 0 };
+
+	memcpy(blob, good, sizeof(good));
+	*size = sizeof(good);
+	for (uint32_t k = image_random(seed, 3); k > 0; k--)
+		blob[image_random(seed, sizeof(good))] = (uint8_t)(1u << image_random(seed, 8));
+	if (image_random(seed, 4) == 0)
+		*size = image_random(seed, sizeof(good));
+}
+
+static void any_bytes_of_a_disk_are_a_list_or_damage(void)
+{
+	uint64_t seed = 1;
+	unsigned int lists = 0;
+
+	for (unsigned int round = 0; round < 300000; round++) {
+		uint8_t blob[64];
+		uint32_t size;
+		struct vfs_acl *acl;
+		uint8_t *exact;
+		int r;
+
+		fill_list(&seed, blob, &size);
+		exact = malloc(size + !size); /* for a sanitizer: nothing behind it is read */
+		CHECK(exact != NULL);
+		memcpy(exact, blob, size);
+		r = acl_from_disk(exact, size, &acl);
+		CHECK(r == 0 || r == -EUCLEAN);
+		if (r == 0 && acl) {
+			lists++;
+			CHECK(acl_valid(acl));
+			CHECK_INT(acl_disk_size(acl), size);
+			acl_to_disk(acl, blob);
+			CHECK(memcmp(blob, exact, size) == 0);
+			free(acl);
+		}
+		free(exact);
+	}
+	CHECK(lists > 1000);
+}
+
+EXT4_TEST(damaged_lists_let_nobody_in_but_who_needs_no_list)
+{
+	unsigned int damaged = 0;
+	uint64_t seed = 7;
+	char path[32];
+	FILE *script;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	for (unsigned int i = 0; i < HOSTILE_LISTS; i++) {
+		snprintf(path, sizeof(path), "/f%u", i);
+		CHECK_INT(do_create(path, 0660), 0);
+		CHECK_INT(do_chown(path, 1, 2), 0);
+	}
+	judge();
+	script = fopen(image_path("script"), "we");
+	CHECK(script != NULL);
+	for (unsigned int i = 0; i < HOSTILE_LISTS; i++) {
+		uint8_t blob[64];
+		uint32_t size;
+		FILE *f;
+
+		fill_list(&seed, blob, &size);
+		snprintf(path, sizeof(path), "blob%u", i);
+		f = fopen(image_path(path), "we");
+		CHECK(f && fwrite(blob, 1, size, f) == size && fclose(f) == 0);
+		fprintf(script, "ea_set -r -f blob%u /f%u system.posix_acl_access\n", i, i);
+	}
+	CHECK_INT(fclose(script), 0);
+	image_tool("debugfs -w -f script image >told 2>&1; ! grep -i error told");
+	image_mount(false);
+	for (unsigned int i = 0; i < HOSTILE_LISTS; i++) {
+		struct dentry *d;
+		int r;
+
+		snprintf(path, sizeof(path), "/f%u", i);
+		d = walk(path);
+		be_user(5, 5);
+		r = vfs_permission(&cred, dentry_inode(d), VFS_MAY_READ);
+		CHECK(r == 0 || r == -EACCES || r == -EUCLEAN);
+		damaged += r == -EUCLEAN;
+		be_user(1, 1);
+		CHECK_INT(vfs_permission(&cred, dentry_inode(d), VFS_MAY_READ), 0);
+		be_root();
+		CHECK_INT(vfs_permission(&cred, dentry_inode(d), VFS_MAY_WRITE), 0);
+		if (r == -EUCLEAN) {
+			CHECK_INT(get_acl(path, "system.posix_acl_access"), -EUCLEAN);
+			CHECK_INT(do_chmod(path, 0640), -EUCLEAN);
+			CHECK_INT(take_away(path, "system.posix_acl_access"), 0);
+		}
+		CHECK_INT(do_chmod(path, 0640), 0);
+		dentry_put(d);
+	}
+	CHECK(damaged > HOSTILE_LISTS / 10 && damaged < HOSTILE_LISTS);
+	CHECK_INT(image->damage, 0);
+	judge();
+}
+
 /* ---- a layer. */
 
 static struct inode *part(struct inode *root, const char *name) MAY_YIELD
@@ -708,6 +902,10 @@ static const struct test tests[] = {
 	TEST(a_shared_block_is_not_changed),
 	TEST(access_lists_are_translated),
 	TEST(access_lists_of_linux_are_read),
+	TEST_LONG(default_lists_are_inherited, 60),
+	TEST(a_file_without_room_for_its_lists_is_not_made),
+	TEST(any_bytes_of_a_disk_are_a_list_or_damage),
+	TEST_LONG(damaged_lists_let_nobody_in_but_who_needs_no_list, 60),
 	TEST_LONG(a_layer_is_the_same_after_another_mount, 30),
 	TEST_LONG(damaged_places_give_answers, 120),
 };
