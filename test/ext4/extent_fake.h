@@ -13,11 +13,12 @@
 
 extern struct ext4 fake;
 extern struct ext4_inode file;
-extern uint32_t fake_used;    /* blocks that somebody has */
-extern uint32_t fake_limit;   /* of them; more is -ENOSPC */
-extern uint32_t fake_run_max; /* blocks given at once, at most */
-extern uint32_t fake_damages; /* times that damage was told */
-extern uint64_t fake_seed;    /* of fake_random() */
+extern uint32_t fake_used;	/* blocks that somebody has */
+extern uint32_t fake_limit;	/* of them; more is -ENOSPC */
+extern uint32_t fake_run_max;	/* blocks given at once, at most */
+extern uint32_t fake_damages;	/* times that damage was told */
+extern uint8_t fake_stored[60]; /* the file's root, as it was stored last */
+extern uint64_t fake_seed;	/* of fake_random() */
 
 void fake_run(uint32_t block_size, void (*fn)(void));
 uint32_t fake_random(uint32_t below);

@@ -366,7 +366,59 @@ static void a_long_shift_may_be_cut_between_its_steps(void)
 	image_run("-b 1024 -J size=1", MIB(80), cut_between_steps);
 }
 
+/*
+ * ---- a leaf of the tree that cannot be read: what was cut off before it is cut off, and the file
+ * says so; after a power cut the rest is.
+ */
+
+#define APART 600u /* two leaves, and more than one handle frees */
+
+static void cut_with_a_bad_leaf(void) MAY_YIELD
+{
+	struct ext4_inode *file = image_file("file");
+	struct replay *replay;
+	struct disk *disk;
+	struct ext4 *before = fs;
+	uint32_t leaf;
+	uint8_t byte = 1;
+
+	for (uint32_t i = 0; i < APART; i++)
+		CHECK_INT(ext4_write(&file->inode, &byte, 1, (uint64_t)i * 8192), 1);
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	CHECK_INT(cache_sync(&fs->blocks, 0, UINT64_MAX), 0);
+	memcpy(&leaf, file->block + 12 + 4, sizeof(leaf)); /* the first child of the root */
+	cache_drop(&fs->blocks, leaf, (uint64_t)leaf + 1);
+	test_disk_record(image_disk);
+	test_disk_fail_range(image_disk, DISK_READ, (uint64_t)leaf * fs->block_size, fs->block_size,
+			     -EIO, 0);
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, 0), -EIO);
+	task_lock_drop(&file->lock);
+	CHECK_INT(journal_commit_all(fs->journal), 0);
+	replay = replay_begin(image_disk);
+	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
+	disk = replay_disk(replay);
+	image_mount(disk);
+	image_unmount();
+	image_judge_replay(replay);
+	disk_close(disk);
+	replay_end(replay);
+	fs = before;
+	test_disk_mend(image_disk);
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, 0), 0);
+	task_lock_drop(&file->lock);
+	CHECK(list_empty(&fs->orphans)); /* there is nothing more to be cut */
+	inode_put(&file->inode);
+}
+
+static void a_cut_that_fails_half_way_is_whole_on_the_disk(void)
+{
+	image_run("-b 4096", MIB(32), cut_with_a_bad_leaf);
+}
+
 static const struct test tests[] = {
+	TEST(a_cut_that_fails_half_way_is_whole_on_the_disk),
 	TEST_LONG(a_long_shift_may_be_cut_between_its_steps, 120),
 	TEST_LONG(after_a_power_cut_there_is_what_was_synced_or_written_since, 3600),
 };

@@ -183,6 +183,47 @@ static void writes_into_allocated_blocks_fail_at_once_or_not_at_all(void)
 	image_run("-b 1024 -m 0", MIB(24), allocated);
 }
 
+/* Zeros among data take blocks for the tree, but none that were promised to others. */
+static void zeroed(void) MAY_YIELD
+{
+	const int mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	struct ext4_inode *file = image_file("file"), *rest = image_file("rest");
+	struct ext4_inode *spare = image_file("spare"), *last = image_file("last");
+	const uint32_t pages = 6000;
+	static uint8_t page[PAGE];
+	int r = 0;
+
+	for (uint32_t i = 0; i < pages; i++) {
+		fill(page, i);
+		CHECK_INT(ext4_write(&file->inode, page, PAGE, (uint64_t)i * PAGE), PAGE);
+	}
+	CHECK_INT(ext4_fallocate(&spare->inode, 0, 0, 40 * PAGE), 0);
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	write_until_full(rest, 1);
+	inode_put(&spare->inode);
+	image_unlink("spare");
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	/* What is free is promised now. */
+	for (uint32_t i = 0; i < 37; i++) {
+		fill(page, i);
+		CHECK_INT(ext4_write(&last->inode, page, PAGE, (uint64_t)i * PAGE), PAGE);
+	}
+	for (uint32_t i = 0; r == 0 && i < pages; i += 2)
+		r = ext4_fallocate(&file->inode, mode, (uint64_t)i * PAGE, PAGE);
+	CHECK(r == 0 || r == -ENOSPC);
+	CHECK_INT(ext4_fsync(&last->inode, false), 0);
+	for (uint32_t i = 0; i < 37; i++)
+		has_page(last, (uint64_t)i * PAGE, i);
+	inode_put(&last->inode);
+	inode_put(&file->inode);
+	inode_put(&rest->inode);
+}
+
+static void zeros_take_no_blocks_that_were_promised(void)
+{
+	image_run("-b 4096 -m 0", MIB(32), zeroed);
+}
+
 /* ---- freed blocks. */
 
 static bool overlap(const struct ext4_run *a, const struct ext4_run *b)
@@ -231,6 +272,7 @@ static const struct test tests[] = {
 	TEST_LONG(a_full_disk_is_told_by_write_and_nothing_is_lost, 120),
 	TEST_LONG(many_small_files_fill_the_disk_and_are_all_there, 120),
 	TEST_LONG(writes_into_allocated_blocks_fail_at_once_or_not_at_all, 120),
+	TEST(zeros_take_no_blocks_that_were_promised),
 	TEST(freed_blocks_wait_for_their_transaction),
 };
 TEST_MAIN(tests)

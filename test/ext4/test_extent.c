@@ -313,6 +313,33 @@ static void full_disk(void) MAY_YIELD
 	end_empty();
 }
 
+/* A block for a new root may be there, but none for what would come next. */
+static void nearly_full_disk(void) MAY_YIELD
+{
+	begin(6, 1);
+	for (uint32_t i = 0; i < FILE_BLOCKS; i += 2) {
+		int r = -ENOSPC;
+
+		for (uint32_t room = 0; r == -ENOSPC; room++) {
+			struct journal_handle h = no_journal;
+			struct ext4_run run;
+
+			fake_limit = fake_used + room;
+			r = ext4_map_create(&h, &file, i, 1, true, &run);
+			CHECK(memcmp(file.block, fake_stored, sizeof(fake_stored)) == 0);
+		}
+		CHECK_INT(r, 0);
+	}
+	CHECK(extent_depth(&file) > 1);
+	CHECK_INT(ext4_unmap(&file, 0, UINT32_MAX), 0);
+	CHECK_INT(fake_used, 0);
+}
+
+static void the_root_is_stored_though_a_change_failed(void)
+{
+	fake_run(1024, nearly_full_disk);
+}
+
 static void a_full_disk_changes_nothing(void)
 {
 	fake_run(1024, full_disk);
@@ -535,6 +562,7 @@ static const struct test tests[] = {
 	TEST_LONG(random_writes_into_unwritten_blocks_lose_nothing, 60),
 	TEST(a_file_that_grows_block_by_block_has_few_extents),
 	TEST(a_full_disk_changes_nothing),
+	TEST(the_root_is_stored_though_a_change_failed),
 	TEST(unwritten_blocks_are_a_hole_to_seek),
 	TEST(block_numbers_end_before_2_32),
 	TEST_LONG(a_damaged_tree_is_told_and_not_followed, 60),

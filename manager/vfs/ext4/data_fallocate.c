@@ -133,26 +133,43 @@ static int zero_ends(struct ext4_inode *inode, const struct range *range) MAY_YI
 	return r;
 }
 
+/* The first run of [block, end): *ret. */
+static int unwrite_run(struct ext4_inode *inode, uint64_t block, uint64_t end, struct ext4_run *ret)
+	MAY_YIELD
+{
+	struct journal_handle h;
+	/* The tree may grow, but not by blocks that others' data was promised. */
+	const struct extent_change c = { .h = &h, .inode = inode };
+	uint32_t count = (uint32_t)(end - block);
+	int r = ext4_begin(inode->fs, ext4_credits_map(inode, count), &h);
+
+	if (r < 0)
+		return r;
+	r = extent_unwrite(&c, (uint32_t)block, count, ret);
+	if (r == 0)
+		r = ext4_inode_store(&h, inode);
+	inode->last_data_transaction = journal_handle_id(&h);
+	journal_end(&h);
+	return r;
+}
+
 /* Written blocks become unwritten: zeros, where they are. */
 static int unwrite(struct ext4_inode *inode, uint64_t block, uint64_t end) MAY_YIELD
 {
+	bool full = false;
 	int r = 0;
 
 	while (r == 0 && block < end) {
-		struct journal_handle h;
-		const struct extent_change c = { .h = &h, .inode = inode, .promised = true };
-		uint32_t count = (uint32_t)(end - block);
 		struct ext4_run run;
 
-		r = ext4_begin(inode->fs, ext4_credits_map(inode, count), &h);
-		if (r < 0)
-			break;
-		r = extent_unwrite(&c, (uint32_t)block, count, &run);
+		r = unwrite_run(inode, block, end, &run);
 		if (r == 0)
-			r = ext4_inode_store(&h, inode);
-		inode->last_data_transaction = journal_handle_id(&h);
-		journal_end(&h);
-		block += run.count;
+			block += run.count;
+		if (r == -ENOSPC && !full) {
+			full = true;
+			data_make_room(inode);
+			r = 0;
+		}
 	}
 	return r;
 }

@@ -93,7 +93,6 @@ static int cut_disk(struct ext4_inode *inode) MAY_YIELD
 {
 	uint32_t first = (uint32_t)data_blocks(inode->fs, inode->size);
 	uint32_t end = EXTENT_BLOCKS_END;
-	bool was_orphan = inode->state & EXT4_I_ORPHAN;
 	int r;
 
 	if ((inode->flags & EXT4_EXTENTS_FL) && extent_depth(inode) == 0) {
@@ -103,7 +102,8 @@ static int cut_disk(struct ext4_inode *inode) MAY_YIELD
 	} else {
 		r = cut_large(inode, first);
 	}
-	if (r == 0 && !was_orphan && (inode->state & EXT4_I_ORPHAN))
+	/* One without a name stays among them; one that an earlier try left there does not. */
+	if (r == 0 && inode->nlink > 0 && (inode->state & EXT4_I_ORPHAN))
 		r = leave_orphans(inode);
 	return r;
 }

@@ -158,7 +158,8 @@ static int fill_hole(const struct extent_change *c, struct extent *e) MAY_YIELD
 		return r;
 	e->count = wish.count;
 	r = extent_set(c, e);
-	if (r < 0 && ext4_blocks_free(c->h, c->inode, e->physical, e->count, false) < 0)
+	if (r < 0 && (ext4_blocks_free(c->h, c->inode, e->physical, e->count, false) < 0 ||
+		      ext4_inode_store(c->h, c->inode) < 0))
 		ext4_damage(c->inode->fs, "inode %u: blocks are lost", c->inode->number);
 	return r;
 }

@@ -306,6 +306,8 @@ static int remove_leaf(const struct extent_change *c, struct extent_path *path) 
 	extent_path_put(path);
 	for (unsigned int i = 0; i < count && r == 0; i++)
 		r = ext4_blocks_free(c->h, c->inode, blocks[i], 1, true);
+	if (r < 0)
+		ext4_damage(c->inode->fs, "inode %u: blocks are lost", c->inode->number);
 	return r;
 }
 
@@ -403,10 +405,16 @@ int extent_split(const struct extent_change *c, uint32_t at)
 
 int extent_set(const struct extent_change *c, const struct extent *want)
 {
+	bool reshaped = false;
 	int r = 1;
 
-	for (unsigned int i = 0; r == 1 && i < TRIES_MAX; i++)
+	for (unsigned int i = 0; r == 1 && i < TRIES_MAX; i++) {
 		r = set_once(c, want);
+		reshaped = reshaped || r == 1;
+	}
 	extent_runs_forget(c->inode);
+	/* The nodes that it got so far are the file's: else nobody would have them. */
+	if (r < 0 && reshaped && ext4_inode_store(c->h, c->inode) < 0)
+		ext4_damage(c->inode->fs, "inode %u: blocks are lost", c->inode->number);
 	return r == 1 ? -EUCLEAN : r;
 }

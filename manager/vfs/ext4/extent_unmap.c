@@ -73,8 +73,14 @@ int extent_unmap_some(const struct extent_change *c, uint32_t first, uint32_t *e
 		changed = changed || part.count > 0;
 		*end = part.count > 0 ? part.first : first;
 	}
-	if (changed && r == 0)
-		r = ext4_inode_store(c->h, inode);
+	if (changed) { /* what is free now is the file's no more, whatever came then */
+		int stored = ext4_inode_store(c->h, inode);
+
+		if (stored < 0)
+			ext4_damage(inode->fs, "inode %u: its extents cannot be stored",
+				    inode->number);
+		r = r < 0 ? r : stored;
+	}
 	task_lock_drop(&inode->map_lock);
 	return r;
 }
