@@ -33,8 +33,11 @@ int64_t call_serve(struct request *req)
 {
 	const struct call_row *row = call_row(req->num);
 	struct call_trace *trace = tracing ? call_trace_begin(req) : NULL;
-	int64_t ret = row ? row->fn(req) : -ENOSYS;
+	int64_t ret;
 
+	vfs_act_for(&req->process->cred);
+	ret = row ? row->fn(req) : -ENOSYS;
+	vfs_act_for(NULL);
 	call_trace_end(trace, ret);
 	return ret;
 }

@@ -48,6 +48,7 @@ struct task {
 	/* while not GONE */
 	task_fn *fn;
 	void *arg;
+	const void *carried;
 	struct list all;
 	/* always */
 	struct stack stack;

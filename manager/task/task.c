@@ -85,6 +85,17 @@ struct task *task_self(void)
 	return sched.current;
 }
 
+void task_carry(const void *what)
+{
+	if (sched.current)
+		sched.current->carried = what;
+}
+
+const void *task_carried(void)
+{
+	return sched.current ? sched.current->carried : NULL;
+}
+
 const char *task_name(const struct task *t)
 {
 	return t->name;

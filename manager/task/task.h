@@ -37,6 +37,12 @@ typedef void task_fn(void *arg);
 MUST_USE int task_start(struct task **ret, const char *name, task_fn *fn, void *arg);
 struct task *task_self(void); /* NULL outside any task */
 const char *task_name(const struct task *t);
+/*
+ * What the calling task has with it for those below whom it calls, and who may not know more
+ * of it: as the one it works for. NULL at first. Nothing is done outside any task.
+ */
+void task_carry(const void *what);
+const void *task_carried(void);
 unsigned int task_count(void); /* tasks that have not returned */
 /*
  * The calling task works for the house until somebody stops it, as one that writes back what is

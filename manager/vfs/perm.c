@@ -30,6 +30,16 @@ int inode_perm(struct inode *inode, struct perm *ret)
 	return 0;
 }
 
+void vfs_act_for(const struct vfs_cred *cred)
+{
+	task_carry(cred);
+}
+
+const struct vfs_cred *vfs_acting_for(void)
+{
+	return task_carried();
+}
+
 bool cred_in_group(const struct vfs_cred *cred, uint32_t gid)
 {
 	if (cred->fsgid == gid)

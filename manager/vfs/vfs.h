@@ -213,6 +213,13 @@ struct vfs_cred {
 	uint32_t groups[VFS_GROUPS_MAX];
 	bool privileged; /* acts as root inside: permission checks pass (fsuid 0) */
 };
+/*
+ * For whom the calling task works, in what a file system alone can judge: who may have the
+ * last blocks of a disk. NULL: for the house. Lent.
+ */
+void vfs_act_for(const struct vfs_cred *cred);
+const struct vfs_cred *vfs_acting_for(void);
+
 struct vfs {
 	struct dentry *root, *cwd;
 	struct vfs_cred *cred;

@@ -96,6 +96,74 @@ static void a_full_disk_is_told_by_write_and_nothing_is_lost(void)
 	image_run("-b 1024 -m 0", MIB(24), apart);
 }
 
+/* ---- the last blocks are not for everybody. */
+
+static struct vfs_cred user_of(uint32_t uid, uint32_t gid)
+{
+	return (struct vfs_cred){ .fsuid = uid, .fsgid = gid, .privileged = uid == 0 };
+}
+
+/* Blocks that are free when this one cannot write any more; they are free again after it. */
+static uint64_t left_by(const struct vfs_cred *cred, const char *name) MAY_YIELD
+{
+	struct ext4_inode *file = image_file(name);
+	uint64_t left;
+
+	vfs_act_for(cred);
+	(void)write_until_full(file, 1);
+	vfs_act_for(NULL);
+	left = free_now();
+	inode_put(&file->inode);
+	return left;
+}
+
+static void last_blocks(void) MAY_YIELD
+{
+	const struct vfs_cred root = user_of(0, 0), user = user_of(5, 0), named = user_of(70, 5);
+	struct vfs_cred member = user_of(6, 6);
+	const struct vfs_cred *const allowed[] = { &named, &member, &root };
+	uint64_t reserved = fs->reserved_blocks, slack = fs->block_count / 50, before = free_now();
+	struct vfs_statfs st;
+
+	CHECK(reserved > 2 * slack);
+	member.groups[member.group_count++] = 80;
+	CHECK_INT(fs->fs.statfs(&fs->fs, &st), 0);
+	CHECK_INT(st.bfree - st.bavail, reserved);
+	for (size_t i = 0; i < ARRAY_COUNT(allowed); i++) {
+		uint64_t left = left_by(&user, "user's");
+
+		CHECK(left >= reserved && left < reserved + slack);
+		CHECK_INT(fs->fs.statfs(&fs->fs, &st), 0);
+		CHECK(st.bavail < slack);
+		left = left_by(allowed[i], "root's");
+		CHECK(left < 2 * slack);
+		CHECK_INT(fs->fs.statfs(&fs->fs, &st), 0);
+		CHECK_INT(st.bavail, 0);
+		CHECK(st.bfree < 2 * slack);
+		CHECK(left_by(&user, "third") == left);
+		image_unlink("user's");
+		image_unlink("root's");
+		image_unlink("third");
+		CHECK_INT(free_now(), before);
+	}
+}
+
+static void nobody(void) MAY_YIELD
+{
+	const struct vfs_cred user = user_of(5, 0), wheel = user_of(6, 0);
+	uint64_t left = left_by(&user, "user's");
+
+	CHECK_INT(left_by(&wheel, "wheel's"), left); /* group 0 is nobody */
+}
+
+static void reserved_blocks_are_for_root_and_who_is_named(void)
+{
+	image_run("-b 4096 -m 10", MIB(48), nobody);
+	image_made = "tune2fs -u 70 -g 80 $IMAGE >/dev/null";
+	image_run("-b 4096 -m 10", MIB(48), last_blocks);
+	image_run("-b 1024 -m 10", MIB(24), last_blocks);
+}
+
 /* ---- many small files. */
 
 static void small_files(void) MAY_YIELD
@@ -274,5 +342,6 @@ static const struct test tests[] = {
 	TEST_LONG(writes_into_allocated_blocks_fail_at_once_or_not_at_all, 120),
 	TEST(zeros_take_no_blocks_that_were_promised),
 	TEST(freed_blocks_wait_for_their_transaction),
+	TEST_LONG(reserved_blocks_are_for_root_and_who_is_named, 120),
 };
 TEST_MAIN(tests)

@@ -30,6 +30,28 @@ static void tasks_run_in_the_order_in_which_they_became_ready(void)
 	end_world();
 }
 
+static void carry_and_yield(void *arg) MAY_YIELD;
+static void carry_and_yield(void *arg)
+{
+	CHECK(task_carried() == NULL);
+	task_carry(arg);
+	task_yield();
+	CHECK(task_carried() == arg);
+}
+
+static void what_a_task_carries_is_its_own(void)
+{
+	static int one, other;
+
+	begin_world();
+	task_carry(&one);
+	CHECK(task_carried() == NULL); /* nobody is there to carry it */
+	spawn("a", carry_and_yield, &one);
+	spawn("b", carry_and_yield, &other);
+	CHECK_INT(sched_run_until_idle(), 0);
+	end_world();
+}
+
 static void start_another(void *arg) MAY_YIELD;
 static void start_another(void *arg)
 {
@@ -530,6 +552,7 @@ static void a_semaphore_counts_and_serves_in_turn(void)
 
 static const struct test tests[] = {
 	TEST(tasks_run_in_the_order_in_which_they_became_ready),
+	TEST(what_a_task_carries_is_its_own),
 	TEST(a_task_started_by_a_task_runs_when_that_one_yields),
 	TEST(who_works_in_the_background_is_not_waited_for),
 	TEST(outside_any_task_there_is_no_self),

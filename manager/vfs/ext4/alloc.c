@@ -2,10 +2,12 @@
 
 #include "vfs/ext4/alloc_bits.h"
 #include "vfs/ext4/inside.h"
+#include "vfs/perm.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#define FEW_MAX 4096u  /* blocks */
 #define RUN_AT_GOAL 8u /* a shorter one at the goal is taken only if no longer one is needed */
 
 /* Blocks of one group that become usable when a transaction is durable. */
@@ -50,9 +52,27 @@ void ext4_alloc_fini(struct ext4 *fs)
 
 /* ---- what there is. */
 
+/*
+ * Blocks that the caller may not have, though they are free. The file system itself may have
+ * all; whom they are reserved for, all but a few, as the trees of promised data may need some.
+ */
+static uint64_t kept_back(const struct ext4 *fs)
+{
+	const struct vfs_cred *cred = vfs_acting_for();
+	uint64_t few = fs->block_count / 50 < FEW_MAX ? fs->block_count / 50 : FEW_MAX;
+
+	if (fs->reserved_blocks == 0 || !cred)
+		return 0;
+	/* Group 0 is what mke2fs writes, and means nobody. */
+	if (!cred->privileged && cred->fsuid != fs->reserved_uid &&
+	    (fs->reserved_gid == 0 || !cred_in_group(cred, fs->reserved_gid)))
+		return fs->reserved_blocks;
+	return few < fs->reserved_blocks ? few : fs->reserved_blocks;
+}
+
 uint64_t alloc_available(const struct ext4 *fs)
 {
-	uint64_t taken = fs->alloc->freeing + fs->delayed_blocks + fs->reserved_blocks;
+	uint64_t taken = fs->alloc->freeing + fs->delayed_blocks + kept_back(fs);
 
 	return fs->free_blocks > taken ? fs->free_blocks - taken : 0;
 }

@@ -5,8 +5,9 @@
  *
  * Blocks   freed by a transaction that is not durable yet stand as free in the bitmap, and
  *          as busy in memory: after a crash they may be their old owner's again.
- * Promise  what delayed data was promised nobody else gets; nor what is reserved for root,
- *          which only the trees of promised data may use up.
+ * Promise  what delayed data was promised nobody else gets. What is reserved (s_r_blocks_count)
+ *          only root and those the superblock names get (vfs_acting_for()), but for a fiftieth of
+ *          the disk, at most: the trees of promised data may use that up, nobody else.
  * Owner    blocks given by alloc_run() are the caller's until an extent has them; then the
  *          inode's. inode->blocks is counted here; the caller stores the inode.
  * Thread   scheduler thread only.

@@ -96,7 +96,8 @@ struct ext4 {
 	uint32_t hash_seed[4], hash_version;
 	bool hash_unsigned;
 	uint8_t uuid[16];
-	uint64_t reserved_blocks; /* for root (s_r_blocks_count) */
+	uint64_t reserved_blocks; /* for root and these (s_r_blocks_count) */
+	uint32_t reserved_uid, reserved_gid;
 	uint64_t overhead_blocks; /* statfs */
 	uint32_t descriptor_blocks, first_meta_group, backup_groups[2];
 	uint32_t reserved_descriptor_blocks; /* after the descriptors, for resize2fs */

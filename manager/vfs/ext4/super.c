@@ -202,6 +202,8 @@ static int check_counts(struct ext4 *fs, const struct ext4_super *s, struct ext4
 	fs->block_count = s->blocks_count_low | (wide ? (uint64_t)s->blocks_count_high << 32 : 0);
 	fs->reserved_blocks = s->reserved_blocks_low |
 			      (wide ? (uint64_t)s->reserved_blocks_high << 32 : 0);
+	fs->reserved_uid = s->default_reserved_uid;
+	fs->reserved_gid = s->default_reserved_gid;
 	fs->first_block = s->first_data_block;
 	fs->inode_count = s->inodes_count;
 	if (fs->first_block != (fs->block_size == 1024 && !clusters ? 1 : 0))
