@@ -181,7 +181,7 @@ void acl_inherit(struct vfs_acl *acl, uint32_t *mode)
 
 		if (shift < 0)
 			continue;
-		e->permissions &= *mode >> shift & PERMISSIONS;
+		e->permissions &= (uint16_t)(*mode >> shift & PERMISSIONS);
 		*mode &= ~(PERMISSIONS << shift) | (uint32_t)e->permissions << shift;
 	}
 }
