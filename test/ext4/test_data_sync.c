@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LARGE MIB(24)
 #define LONG (127u * 4096 + 100) /* takes longer to write than a commit record */
@@ -73,6 +74,32 @@ static void sync_beside_nothing(void) MAY_YIELD
 static void a_write_is_durable_though_its_transaction_was_none(void)
 {
 	image_run("", MIB(16), sync_beside_nothing);
+}
+
+/* As an overlay copies a file: what has no name after a power cut is no file. */
+static void name_after_data(void) MAY_YIELD
+{
+	const struct vfs_attr attr = { .mode = S_IFREG | 0644 };
+	struct inode *root, *made;
+	struct ext4_inode *file;
+
+	CHECK_INT(ext4_root(fs, &root), 0);
+	CHECK_INT(root->ops->create(root, NULL, 0, &attr, &made), 0);
+	file = ext4_i(made);
+	fill(file, 'a', 8192);
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	test_disk_record(image_disk);
+	CHECK_INT(root->ops->link(root, "file", 4, made), 0);
+	fill(file, 'b', 8192);
+	CHECK_INT(ext4_fsync(made, true), 0);
+	check_durable("file", 'b', 8192);
+	inode_put(made);
+	inode_put(root);
+}
+
+static void a_first_name_is_durable_with_the_data(void)
+{
+	image_run("", MIB(16), name_after_data);
 }
 
 static bool synced;
@@ -162,6 +189,7 @@ static void sync_waits_for_a_file_that_is_closed_meanwhile(void)
 
 static const struct test tests[] = {
 	TEST(a_write_is_durable_though_its_transaction_was_none),
+	TEST(a_first_name_is_durable_with_the_data),
 	TEST(an_append_is_durable_though_the_size_came_sooner),
 	TEST(sync_waits_for_a_file_that_is_closed_meanwhile),
 };

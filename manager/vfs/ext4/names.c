@@ -362,6 +362,9 @@ static int link_one(struct journal_handle *h, struct ext4_inode *dir, const stru
 
 	if (r < 0)
 		return r;
+	/* Its first name: without it there is no file for the data. */
+	if (inode->nlink == 0)
+		inode->last_data_transaction = journal_handle_id(h);
 	inode->nlink++; /* before a yield: who finds the name wants to find a file */
 	r = ext4_orphan_remove(h, inode);
 	if (r == 0) {
