@@ -172,6 +172,8 @@ static int check(const struct disk *disk, const struct disk_request *r)
 		return r->flags & ~allowed ? -EINVAL : 0;
 	if (r->op != DISK_READ && r->op != DISK_WRITE && r->op != DISK_DISCARD)
 		return -EINVAL;
+	if (r->op == DISK_READ)
+		allowed |= DISK_PAST_CACHE;
 	if (r->op == DISK_WRITE)
 		allowed |= DISK_PREFLUSH | DISK_FUA;
 	if (r->flags & ~allowed || r->size == 0 || (r->offset | r->size) % DISK_SECTOR)

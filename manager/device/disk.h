@@ -52,6 +52,7 @@ enum disk_flags {
 	DISK_BACKGROUND_IO = 1, /* nobody waits for it now: may be delayed, sorted, joined */
 	DISK_PREFLUSH = 2,	/* a write: a flush first (commit records) */
 	DISK_FUA = 4,		/* a write: durable when done */
+	DISK_PAST_CACHE = 8,	/* a read: the sender reads ahead itself, the host need not */
 };
 
 /* Set the first five and done; the rest need not even be cleared. */

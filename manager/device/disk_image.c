@@ -1,8 +1,17 @@
 /*
  * disk_image.c - a disk that is a file or a block device of the host.
  *
- * Data goes through the host's cache. What a small read finds there is copied in this thread;
- * everything else is an executor's.
+ * Whoever sends requests has a cache: so writes, and reads that say DISK_PAST_CACHE, go past the
+ * host's (O_DIRECT), which saves a copy of everything and half of the memory. What the host has
+ * in its cache all the same is read from there. Other reads go through it, for its read-ahead.
+ *
+ * Writes go all the one way or all the other: a page that is dirty in the host's cache while a
+ * direct write of its neighbour ends is an error of the host's, told at the next flush. The
+ * first call that the host refuses to make directly (-EINVAL: its file system cannot, or
+ * its sectors are larger than ours) sends everything through the cache from then on.
+ *
+ * What a small read finds in the host's cache is copied in this thread; everything else is an
+ * executor's.
  */
 #include "device/disk.h"
 #include "device/disk_claim.h"
@@ -13,8 +22,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -22,6 +34,9 @@
 
 /* Copied in this thread: longer ones would hold up the other tasks. */
 #define HERE_MAX (128u << 10)
+/* What is direct begins and ends on such a place, in memory as on the disk. */
+#define DIRECT_ALIGN DISK_SECTOR
+#define HOST_PAGE 4096u
 
 struct image;
 
@@ -32,6 +47,9 @@ struct image_call {
 	struct list requests;
 	enum disk_op op;
 	bool through;	       /* a write that is durable when it is done */
+	bool past_cache;       /* wanted: direct if it can be */
+	bool direct;	       /* the call under way */
+	void *copy;	       /* of a write's data that was not aligned, or NULL */
 	uint64_t offset, left; /* what is still to be done */
 	unsigned int first, count;
 	struct iovec part[DISK_JOIN_MAX];
@@ -40,6 +58,10 @@ struct image_call {
 struct image {
 	struct disk *disk;
 	int fd;
+	int direct_fd; /* the same, open with O_DIRECT; -1: not possible */
+	bool direct;   /* the host has not refused yet */
+	char *map;     /* never touched: to ask what the host has in its cache. NULL: ask not */
+	uint64_t map_size;
 	int kept; /* keeps the host from mounting a block device; -1: nothing to keep */
 	struct list free;
 	struct image_call call[DISK_DEPTH + 1]; /* and a flush */
@@ -79,6 +101,10 @@ static bool take_result(struct image_call *call, int64_t result, int *ret_error)
 {
 	if (result == -EINTR)
 		return false;
+	if (result == -EINVAL && call->direct) {
+		call->image->direct = false;
+		return false; /* again, through the cache */
+	}
 	*ret_error = result == -EDQUOT ? -ENOSPC : result < 0 ? (int)result : 0;
 	if (result < 0 || call->op == DISK_FLUSH || call->op == DISK_DISCARD)
 		return true;
@@ -90,9 +116,21 @@ static bool take_result(struct image_call *call, int64_t result, int *ret_error)
 	return call->left == 0;
 }
 
-static uint32_t describe(const struct image_call *call, uint64_t arg[6])
+static bool is_aligned(const struct image_call *call)
 {
-	arg[0] = (uint64_t)call->image->fd;
+	uint64_t bits = call->offset;
+
+	for (unsigned int i = call->first; i < call->count; i++)
+		bits |= word(call->part[i].iov_base) | call->part[i].iov_len;
+	return bits % DIRECT_ALIGN == 0;
+}
+
+static uint32_t describe(struct image_call *call, uint64_t arg[6])
+{
+	const struct image *image = call->image;
+
+	call->direct = call->past_cache && image->direct && is_aligned(call);
+	arg[0] = (uint64_t)(call->direct ? image->direct_fd : image->fd);
 	switch (call->op) {
 	case DISK_FLUSH:
 		return SYS_fdatasync;
@@ -117,6 +155,7 @@ static void finish(struct image_call *call, int error)
 	struct image *image = call->image;
 	struct list requests;
 
+	free(call->copy);
 	disk_take(&requests, &call->requests);
 	list_push_back(&image->free, &call->node);
 	disk_done(image->disk, &requests, error);
@@ -167,12 +206,26 @@ static void replied(struct host_request *host, int64_t result)
 
 /* ---- from the queue. */
 
+/* What stands in a row in memory is one part: less for the host to look up. */
+static void add_part(struct image_call *call, char *data, uint64_t size)
+{
+	struct iovec *last = call->count > 0 ? &call->part[call->count - 1] : NULL;
+
+	if (last && (char *)last->iov_base + last->iov_len == data)
+		last->iov_len += size;
+	else
+		call->part[call->count++] = (struct iovec){ .iov_base = data, .iov_len = size };
+}
+
 static void fill(struct image_call *call, struct list *requests)
 {
 	struct disk_request *first = LIST_ENTRY(requests->next, struct disk_request, node);
 
 	call->op = first->op;
 	call->through = false;
+	call->past_cache = false;
+	call->direct = false;
+	call->copy = NULL;
 	call->offset = first->offset;
 	call->left = 0;
 	call->first = 0;
@@ -180,10 +233,10 @@ static void fill(struct image_call *call, struct list *requests)
 	LIST_EACH(node, requests) {
 		struct disk_request *r = LIST_ENTRY(node, struct disk_request, node);
 
-		call->part[call->count++] = (struct iovec){ .iov_base = r->data,
-							    .iov_len = r->size };
+		add_part(call, r->data, r->size);
 		call->left += r->size;
 		call->through |= (r->flags & DISK_FUA) != 0;
+		call->past_cache |= (r->flags & DISK_PAST_CACHE) != 0;
 	}
 	disk_take(&call->requests, requests);
 }
@@ -199,6 +252,46 @@ static bool read_here(struct image_call *call)
 	return n > 0 && take_result(call, n, &error);
 }
 
+/* Its first page tells. To read it would begin I/O. */
+static bool host_has(const struct image_call *call)
+{
+	const struct image *image = call->image;
+	unsigned char there = 0;
+
+	return image->map &&
+	       mincore(image->map + call->offset / HOST_PAGE * HOST_PAGE, HOST_PAGE, &there) == 0 &&
+	       there & 1;
+}
+
+/* A write's data where it can be written directly from. Without memory it stays where it is. */
+static void align(struct image_call *call)
+{
+	char *at;
+
+	if (is_aligned(call))
+		return;
+	at = aligned_alloc(DIRECT_ALIGN, call->left);
+	if (!at)
+		return;
+	call->copy = at;
+	for (unsigned int i = 0; i < call->count; i++) {
+		memcpy(at, call->part[i].iov_base, call->part[i].iov_len);
+		at += call->part[i].iov_len;
+	}
+	call->part[0] = (struct iovec){ .iov_base = call->copy, .iov_len = call->left };
+	call->count = 1;
+}
+
+static void choose_way(struct image_call *call)
+{
+	if (call->op == DISK_WRITE && call->image->direct) {
+		call->past_cache = true;
+		align(call);
+	} else if (call->past_cache) {
+		call->past_cache = call->image->direct && !host_has(call);
+	}
+}
+
 static void image_submit(struct disk *disk, struct list *requests)
 {
 	struct image *image = disk_context(disk);
@@ -208,19 +301,29 @@ static void image_submit(struct disk *disk, struct list *requests)
 	assert(node); /* the queue knows its limits */
 	call = LIST_ENTRY(node, struct image_call, node);
 	fill(call, requests);
-	if (call->op == DISK_READ && call->left <= HERE_MAX && read_here(call))
+	choose_way(call);
+	if (call->op == DISK_READ && call->left <= HERE_MAX && !call->past_cache && read_here(call))
 		finish(call, 0);
 	else
 		post_or_wait(call);
 }
 
+static void free_image(struct image *image)
+{
+	if (image->map)
+		munmap(image->map, image->map_size);
+	host_close(image->direct_fd);
+	free(image);
+}
+
 static void image_close(struct disk *disk)
 {
 	struct image *image = disk_context(disk);
+	int fd = image->fd;
 
 	host_close(image->kept);
-	host_close(image->fd);
-	free(image);
+	free_image(image);
+	host_close(fd);
 }
 
 static const struct disk_driver driver = {
@@ -254,6 +357,24 @@ static int size_of(int fd, uint64_t *ret_size)
 	return 0;
 }
 
+/* What it takes to go past the host's cache. The lock is that of the first descriptor. */
+static void open_direct(struct image *image, const struct disk_info *info)
+{
+	char path[32];
+	void *map;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", image->fd);
+	image->direct_fd = open(path, (info->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+	image->direct = image->direct_fd >= 0;
+	image->map = NULL;
+	image->map_size = info->size;
+	if (!image->direct)
+		return;
+	map = mmap(NULL, info->size, PROT_READ, MAP_SHARED | MAP_NORESERVE, image->fd, 0);
+	if (map != MAP_FAILED)
+		image->map = map;
+}
+
 static int make_disk(int fd, int kept, const struct disk_info *info, struct disk **ret)
 {
 	struct image *image = malloc(sizeof(*image));
@@ -263,6 +384,7 @@ static int make_disk(int fd, int kept, const struct disk_info *info, struct disk
 		return -ENOMEM;
 	image->fd = fd;
 	image->kept = kept;
+	open_direct(image, info);
 	list_init(&image->free);
 	for (size_t i = 0; i < ARRAY_COUNT(image->call); i++) {
 		struct image_call *call = &image->call[i];
@@ -274,7 +396,7 @@ static int make_disk(int fd, int kept, const struct disk_info *info, struct disk
 	}
 	r = disk_new(&driver, info, image, ret);
 	if (r < 0)
-		free(image);
+		free_image(image);
 	else
 		image->disk = *ret;
 	return r;
