@@ -10,6 +10,8 @@
 #define RESERVE_MIN (UINT64_C(32) * CACHE_PAGE_SIZE)
 /* Pages read ahead take one in so many bytes at a time, at most. */
 #define AHEAD_PART 8u
+/* What one reader has ahead, one in so many: a part of the small queue, which is a tenth. */
+#define READER_PART 40u
 
 struct cache cache;
 
@@ -221,7 +223,7 @@ void page_free(struct cache_page *page)
 	waitq_wake_all(&cache.room);
 }
 
-static void pin(struct cache_page *page)
+void page_pin(struct cache_page *page)
 {
 	if (page->pins++ == 0)
 		cache.pinned++;
@@ -278,7 +280,7 @@ static struct cache_page *new_page(struct cache_map *map, uint64_t index, bool o
 	list_push_back(&map->pages, &page->map_node);
 	map->page_count++;
 	enter(page);
-	pin(page);
+	page_pin(page);
 	return page;
 }
 
@@ -358,7 +360,7 @@ static int read_page(struct cache_page *page)
 static int found(struct cache_page *page) MAY_YIELD;
 static int found(struct cache_page *page)
 {
-	pin(page);
+	page_pin(page);
 	touch(page);
 	if (page->state != CACHE_READING) {
 		cache.stats.hits++;
@@ -427,7 +429,7 @@ struct cache_page *cache_find(struct cache_map *map, uint64_t index)
 
 	if (!page || page->state == CACHE_READING)
 		return NULL;
-	pin(page);
+	page_pin(page);
 	touch(page);
 	cache.stats.hits++;
 	return page;
@@ -515,6 +517,11 @@ void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count)
 		cache.stats.reads += a->count;
 		map->busy++;
 	}
+}
+
+uint64_t cache_ahead_max(void)
+{
+	return cache.limit / CACHE_PAGE_SIZE / READER_PART;
 }
 
 void cache_read_done(struct cache_page *page, int error)

@@ -164,6 +164,8 @@ void cache_put(struct cache_page *page);	       /* NULL is fine */
  * do not wait: a task of the cache calls ops->read. Gives up quietly where memory is short.
  */
 void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count);
+/* Pages that one reader may be ahead: more could be evicted again before he comes to them. */
+uint64_t cache_ahead_max(void);
 
 /* ---- changing pages. */
 
@@ -179,7 +181,8 @@ void cache_hold(struct cache_page *page);
 void cache_release(struct cache_page *page);
 /*
  * Forget pages first .. end-1 without writing; waits for their I/O. Pinned and held ones
- * stay, CLEAN, with their contents: who truncates keeps others from pinning, by its own lock.
+ * stay, CLEAN, with their contents: who truncates keeps others from pinning, by its own lock,
+ * and from dropping pages of the same file.
  */
 void cache_drop(struct cache_map *map, uint64_t first, uint64_t end) MAY_YIELD;
 /*

@@ -44,6 +44,7 @@ extern struct cache cache;
 void page_move(struct cache_page *page, enum cache_state to);
 /* Unpinned, and no I/O: out of everything. */
 void page_free(struct cache_page *page);
+void page_pin(struct cache_page *page);
 void page_unpin(struct cache_page *page);
 /* It may have become evictable: bring it back from the park, wake who waits for room. */
 void page_settle(struct cache_page *page);

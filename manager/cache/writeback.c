@@ -5,7 +5,7 @@
 
 #define BATCH 128u	    /* pages given to ops->write at a time: on a task's stack */
 #define FEW 128u	    /* indexes sorted on the stack; more need memory */
-#define WINDOW 8192u	    /* indexes sorted at a time: about a millisecond */
+#define WINDOW 2048u	    /* indexes sorted at a time: about 200 us */
 #define FLIGHT_MAX 1024u    /* pages of a map being written at a time */
 #define RETRY_NS 100000000u /* no task could be started */
 static_assert(BATCH <= CACHE_BATCH, "what cache.h says");
@@ -56,6 +56,7 @@ static void send_batch(struct sweep *s)
 		cache.wanted = false; /* who still finds no room asks again */
 	cache.stats.writes += count;
 	s->map->ops->write(s->map, s->pages, count);
+	task_yield(); /* that may have been much work without a wait */
 	while (s->map->writing_count >= FLIGHT_MAX) {
 		int r = waitq_wait(&s->map->written, TASK_FOREVER, WAIT_SURE);
 

@@ -123,6 +123,9 @@ void task_yield(void)
 	struct task *self = sched.current;
 
 	assert(self);
+	/* Who yields has worked for a while: after those who wait now, poll() is asked. */
+	if (sched.runs_left > sched.ready_count)
+		sched.runs_left = sched.ready_count;
 	task_move(self, TASK_READY);
 	sched_add_ready(self);
 	sched_give_up();

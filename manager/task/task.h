@@ -51,7 +51,7 @@ unsigned int task_count(void); /* tasks that have not returned */
 void task_background(void);
 unsigned int task_foreground_count(void);
 
-/* Let every other ready task run once. */
+/* Let every other ready task run once, and look for new work (hooks.poll). */
 void task_yield(void) MAY_YIELD;
 
 /*

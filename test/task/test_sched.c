@@ -87,6 +87,42 @@ static void yield_until_polled(void *arg)
 	}
 }
 
+static unsigned int poll_count;
+
+static bool poll_counts(void *ctx)
+{
+	(void)ctx;
+	poll_count++;
+	return false;
+}
+
+static void work_and_yield(void *arg) MAY_YIELD;
+static void work_and_yield(void *arg)
+{
+	const unsigned int *others = arg;
+	unsigned int before = poll_count;
+
+	for (unsigned int i = 0; i < 10; i++)
+		task_yield();
+	/* Each of the others, and then a look: not for every yield of every one. */
+	CHECK(poll_count - before >= 9);
+	CHECK(poll_count - before <= 11 + *others);
+}
+
+static void who_yields_lets_poll_look(void)
+{
+	const struct sched_hooks hooks = { .poll = poll_counts };
+	unsigned int others;
+
+	begin_world_with(&real_clock, &hooks);
+	for (others = 0; others < 4; others += 3) {
+		for (unsigned int i = 0; i <= others; i++)
+			spawn("works", work_and_yield, &others);
+		CHECK_INT(sched_run_until_idle(), 0);
+	}
+	end_world();
+}
+
 static void a_busy_system_still_polls(void)
 {
 	const struct sched_hooks hooks = { .poll = poll_sees };
@@ -500,6 +536,7 @@ static void rounding_belongs_to_the_task(void)
 static const struct test tests[] = {
 	TEST(poll_is_asked_before_the_loop_idles),
 	TEST(a_busy_system_still_polls),
+	TEST(who_yields_lets_poll_look),
 	TEST(without_an_idle_hook_the_loop_sleeps_until_the_deadline),
 	TEST(the_idle_hook_may_return_early),
 	TEST(timers_pass_in_a_busy_system),

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #define THROTTLE_PAGES 64u
+#define WRITE_PAGES 16u /* copied without a break */
 
 /* Part of one page that is written at once. */
 struct part {
@@ -69,6 +70,7 @@ static ssize_t write_parts(struct ext4_inode *inode, const char *from, size_t si
 	MAY_YIELD
 {
 	size_t done = 0, throttled = 0;
+	unsigned int parts = 0;
 	bool full = false;
 
 	while (done < size) {
@@ -91,6 +93,8 @@ static ssize_t write_parts(struct ext4_inode *inode, const char *from, size_t si
 		if (r < 0)
 			return done > 0 ? (ssize_t)done : r;
 		done += part.size;
+		if (++parts % WRITE_PAGES == 0 && done < size)
+			task_yield();
 		/* Write-back takes no lock of the inode, so it goes on while we wait. */
 		if (done - throttled >= THROTTLE_PAGES * DATA_PAGE_SIZE) {
 			throttled = done;
