@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Chains of neighbours stand in one line of the processor: who reads a row finds them there. */
+#define NEIGHBOURS 8u
+
 /* As many chains as pages of 2 KiB fit: it never grows, so nothing waits for a rehash. */
 static struct {
-	struct cache_page **chains;
+	struct cache_page **chains, **allocated;
 	uint64_t mask;
 } table;
 
@@ -15,14 +18,19 @@ int table_init(uint64_t limit)
 
 	while (count < limit / 2048)
 		count *= 2;
-	table.chains = calloc(count, sizeof(struct cache_page *));
+	/* calloc() of so much costs nothing before it is used. */
+	table.allocated = calloc(count + NEIGHBOURS, sizeof(struct cache_page *));
+	table.chains = table.allocated;
+	while (table.chains && (uintptr_t)table.chains % (NEIGHBOURS * sizeof(*table.chains)))
+		table.chains++;
 	table.mask = count - 1;
-	return table.chains ? 0 : -ENOMEM;
+	return table.allocated ? 0 : -ENOMEM;
 }
 
 void table_fini(void)
 {
-	free(table.chains);
+	free(table.allocated);
+	table.allocated = NULL;
 	table.chains = NULL;
 }
 
@@ -36,9 +44,16 @@ uint64_t table_hash(const struct cache_map *map, uint64_t index)
 	return z ^ (z >> 31);
 }
 
+static struct cache_page **chain_of(const struct cache_map *map, uint64_t index)
+{
+	uint64_t line = table_hash(map, index / NEIGHBOURS) * NEIGHBOURS;
+
+	return &table.chains[(line + index % NEIGHBOURS) & table.mask];
+}
+
 struct cache_page *table_find(const struct cache_map *map, uint64_t index)
 {
-	struct cache_page *page = table.chains[table_hash(map, index) & table.mask];
+	struct cache_page *page = *chain_of(map, index);
 
 	while (page && (page->index != index || page->map != map))
 		page = page->hash_next;
@@ -47,7 +62,7 @@ struct cache_page *table_find(const struct cache_map *map, uint64_t index)
 
 void table_insert(struct cache_page *page)
 {
-	struct cache_page **at = &table.chains[table_hash(page->map, page->index) & table.mask];
+	struct cache_page **at = chain_of(page->map, page->index);
 
 	page->hash_next = *at;
 	*at = page;
@@ -55,7 +70,7 @@ void table_insert(struct cache_page *page)
 
 void table_remove(struct cache_page *page)
 {
-	struct cache_page **at = &table.chains[table_hash(page->map, page->index) & table.mask];
+	struct cache_page **at = chain_of(page->map, page->index);
 
 	while (*at != page)
 		at = &(*at)->hash_next;

@@ -5,8 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define WINDOW_FIRST 4u /* pages */
-#define WINDOW_MAX 256u /* 1 MiB */
+#define WINDOW_FIRST 4u	 /* pages */
+#define WINDOW_MAX 2048u /* 8 MiB: enough to keep a disk busy while one is copied */
+#define READ_PAGES 16u	 /* copied without a break */
 
 /* ---- pages from the disk. */
 
@@ -41,6 +42,7 @@ static void read_page(struct ext4_inode *inode, struct cache_page *page) MAY_YIE
 		.inode = inode,
 		.page = page,
 		.op = DISK_READ,
+		.flags = DISK_PAST_CACHE,
 		.valid_size = rest < DATA_PAGE_SIZE ? (uint32_t)rest : DATA_PAGE_SIZE,
 	};
 	struct data_io *io;
@@ -88,6 +90,13 @@ static void begin_reads(struct ext4_inode *inode, uint64_t from, uint64_t end)
 	}
 }
 
+static uint32_t window_max(void)
+{
+	uint64_t most = cache_ahead_max();
+
+	return most < WINDOW_MAX ? (uint32_t)most : WINDOW_MAX;
+}
+
 /*
  * [first, end) will be read now. What goes on where a read ended, or begins with the file, is
  * read ahead: the next window when half of the one before is used up.
@@ -104,8 +113,8 @@ static void read_ahead(struct ext4_inode *inode, uint64_t first, uint64_t end)
 		want = end > first + 1 ? end : 0;
 	} else if (end + s->window / 2 >= s->ahead) {
 		s->window = s->window ? s->window * 2 : WINDOW_FIRST;
-		if (s->window > WINDOW_MAX)
-			s->window = WINDOW_MAX;
+		if (s->window > window_max())
+			s->window = window_max();
 		want = (end > s->ahead ? end : s->ahead) + s->window;
 	} else {
 		want = 0;
@@ -123,6 +132,7 @@ static ssize_t read_pages(struct ext4_inode *inode, char *to, size_t size, uint6
 	MAY_YIELD
 {
 	size_t done = 0;
+	unsigned int pages = 0;
 
 	while (done < size) {
 		size_t in_page = (offset + done) % DATA_PAGE_SIZE;
@@ -137,6 +147,8 @@ static ssize_t read_pages(struct ext4_inode *inode, char *to, size_t size, uint6
 		memcpy(to + done, (const char *)page->data + in_page, part);
 		cache_put(page);
 		done += part;
+		if (++pages % READ_PAGES == 0 && done < size)
+			task_yield();
 	}
 	return (ssize_t)done;
 }
