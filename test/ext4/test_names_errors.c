@@ -215,7 +215,44 @@ EXT4_TEST(an_error_of_the_journal_is_told_and_noted)
 	image_judge();
 }
 
+static struct inode *inode_at(const char *path) MAY_YIELD
+{
+	struct inode *inode;
+	struct dentry *d;
+
+	CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
+	inode = inode_get(dentry_inode(d));
+	dentry_put(d);
+	return inode;
+}
+
+/* The host tells of what it lost once, to whoever asks first; the loss may be another's. */
+EXT4_TEST(who_asks_after_a_flush_that_failed_is_told_too)
+{
+	struct inode *first, *second;
+
+	image_make("", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_create("/first", 0644), 0);
+	CHECK_INT(do_create("/second", 0644), 0);
+	CHECK_INT(do_write("/first", "old", 0), 3);
+	CHECK_INT(do_write("/second", "old", 0), 3);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	first = inode_at("/first");
+	second = inode_at("/second");
+	CHECK_INT(do_write("/first", "new", 0), 3);
+	CHECK_INT(do_write("/second", "new", 0), 3);
+	CHECK_INT(cache_sync(&ext4_i(second)->pages, 0, UINT64_MAX), 0);
+	test_disk_fail_nth(image_store, DISK_FLUSH, 1, -EIO);
+	CHECK_INT(vfs_sync(first, true), -EIO);
+	CHECK(vfs_sync(second, true) < 0);
+	inode_put(first);
+	inode_put(second);
+	CHECK(image_try_unmount() < 0);
+}
+
 static const struct test tests[] = {
+	TEST(who_asks_after_a_flush_that_failed_is_told_too),
 	TEST(an_error_of_the_journal_is_told_and_noted),
 	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),

@@ -1,4 +1,5 @@
 #include "vfs/ext4/data_promise.h"
+#include "vfs/ext4/inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static int commit(struct ext4_inode *inode, uint32_t id, bool *flushed) MAY_YIEL
 static int flush_loose(struct ext4_inode *inode, uint64_t upto) MAY_YIELD
 {
 	struct ext4_data *d = inode->data;
-	int r = disk_flush(inode->fs->disk);
+	int r = ext4_flush(inode->fs);
 
 	if (r == 0 && d && d->loose_flushed < upto)
 		d->loose_flushed = upto;

@@ -101,6 +101,8 @@ int ext4_half_done(struct ext4 *fs, int error);
 void ext4_vfs_init(struct ext4 *fs);
 
 /* ---- mount.c. */
+/* What was written so far is durable. An error concerns everybody: no more changes. */
+MUST_USE int ext4_flush(struct ext4 *fs) MAY_YIELD;
 /* The inode's last change is durable: fsync of what has no data. */
 MUST_USE int ext4_inode_sync(struct ext4_inode *inode) MAY_YIELD;
 

@@ -279,6 +279,21 @@ static int store_counters(struct ext4 *fs) MAY_YIELD
 	return r;
 }
 
+int ext4_flush(struct ext4 *fs)
+{
+	int r = disk_flush(fs->disk);
+
+	/*
+	 * The host tells once that it has lost writes, and not whose: the next flush would say that
+	 * all is well, and the log would end before what is not home.
+	 */
+	if (r < 0 && fs->journal)
+		journal_abort(fs->journal, r);
+	else if (r < 0)
+		ext4_damage(fs, "a flush failed: %s", strerror(-r));
+	return r;
+}
+
 /* Everything that was changed so far, durable. */
 static int commit(struct ext4 *fs) MAY_YIELD
 {
@@ -287,7 +302,7 @@ static int commit(struct ext4 *fs) MAY_YIELD
 	if (fs->journal)
 		return journal_commit_all(fs->journal);
 	r = cache_sync(&fs->blocks, 0, UINT64_MAX);
-	return r < 0 ? r : disk_flush(fs->disk);
+	return r < 0 ? r : ext4_flush(fs);
 }
 
 int ext4_files_write(struct ext4 *fs)
