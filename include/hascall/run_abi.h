@@ -16,7 +16,7 @@
 
 #include "slot/area.h"
 
-#define RUN_ABI_VERSION 1u
+#define RUN_ABI_VERSION 2u
 
 /* Fixed places in every program's address space. Nothing of the program may lie there. */
 #define RUN_BASE 0x420000000000ull
@@ -71,6 +71,11 @@
 struct run_server {
 	struct area_server server; /* sleepers, cpu */
 	uint32_t version;
+	/*
+	 * Counts how often the manager had nothing to do although calls it had begun were not
+	 * completed: each of those waits for something.
+	 */
+	uint32_t rests __attribute__((aligned(64)));
 };
 
 /* First page of an area. */
@@ -99,8 +104,9 @@ struct run_control {
  */
 
 /* Flags of a reply (syscall_info.num while COMPLETED). */
-#define RUN_REPLY_KICK 0x1u /* a signal was sent to you: enter the kernel before you return */
-#define RUN_REPLY_FDS 0x2u  /* receive one message of descriptors before you use the reply */
+#define RUN_REPLY_KICK 0x1u   /* a signal was sent to you: enter the kernel before you return */
+#define RUN_REPLY_FDS 0x2u    /* receive one message of descriptors before you use the reply */
+#define RUN_REPLY_WAITED 0x4u /* the call had to wait for something */
 
 /*
  * Calls of the shim itself, beside the system's own numbers.

@@ -67,6 +67,8 @@ void shm_idle(void *ctx, uint64_t deadline_ns);
 void front_ring(void);
 /* For tests and benches: times it went to sleep. */
 uint64_t shm_sleeps(void);
+/* Looks at all areas until now. A call that sees two values has waited between. */
+uint64_t shm_polls(void);
 
 /* ---- serve.c */
 MUST_USE int serve_init(void);
@@ -76,6 +78,8 @@ void serve_fini(void);	/* all have returned: asserted */
 bool serve_queue(struct thread *t);
 void serve_grow(void); /* more servers, if all wait for something and calls wait for them */
 unsigned int serve_count(void);
+/* With no task ready: a call has been begun and is not completed. */
+bool serve_any_waits(void);
 
 /* ---- host.c */
 MUST_USE int host_process_init(void);

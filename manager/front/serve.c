@@ -46,6 +46,11 @@ unsigned int serve_count(void)
 	return serve.count;
 }
 
+bool serve_any_waits(void)
+{
+	return serve.count > serve.idle + serve.fresh;
+}
+
 bool serve_queue(struct thread *t)
 {
 	if (serve.queued >= PORT_DEPTH ||
@@ -79,6 +84,7 @@ static void serve_claimed(struct server *s, struct thread *t, const struct slot_
 	MAY_YIELD
 {
 	struct request *req = &s->req;
+	uint64_t polls = shm_polls();
 	int64_t ret;
 
 	t->state = THREAD_SERVED;
@@ -101,6 +107,8 @@ static void serve_claimed(struct server *s, struct thread *t, const struct slot_
 	ret = call_serve(req);
 	if (t->kick)
 		req->reply_flags |= RUN_REPLY_KICK;
+	if (shm_polls() != polls)
+		req->reply_flags |= RUN_REPLY_WAITED;
 	s->current.thread = NULL;
 	task_cancel_clear(t->task); /* it was meant for this call */
 	complete(t, req, ret);

@@ -46,7 +46,7 @@
 static struct {
 	struct run_server *server;
 	struct area_bell *bell;
-	uint64_t sleeps;
+	uint64_t sleeps, polls;
 	bool worked;			      /* since it last spun */
 	uint64_t no_spin_before_ns, pause_ns; /* see crowded() */
 } shm;
@@ -54,6 +54,11 @@ static struct {
 uint64_t shm_sleeps(void)
 {
 	return shm.sleeps;
+}
+
+uint64_t shm_polls(void)
+{
+	return shm.polls;
 }
 
 /* ---- the two pages that every process maps. */
@@ -93,7 +98,7 @@ int shm_init(int *ret_server_fd, int *ret_bell_fd)
 {
 	int server_fd, r;
 
-	shm.sleeps = 0;
+	shm.sleeps = shm.polls = 0;
 	shm.worked = true;
 	shm.pause_ns = PAUSE_MIN_NS;
 	shm.no_spin_before_ns = 0;
@@ -191,11 +196,22 @@ static void take_cancel(struct client *c, unsigned int word)
 	}
 }
 
+/* Only what is new is written: every client reads this line with each call. */
+static void show_cpu(void)
+{
+	int cpu = sched_getcpu();
+
+	if (cpu >= 0 && (uint32_t)cpu != area_cpu(&shm.server->server))
+		area_set_cpu(&shm.server->server, (uint32_t)cpu);
+}
+
 bool shm_poll(void *ctx)
 {
 	bool found = false;
 
 	(void)ctx;
+	shm.polls++;
+	show_cpu();
 	found |= host_process_poll();
 	found |= manager_poll();
 	found |= host_poll();
@@ -224,14 +240,6 @@ bool shm_poll(void *ctx)
 }
 
 /* ---- sleeping. */
-
-static void show_cpu(void)
-{
-	int cpu = sched_getcpu();
-
-	if (cpu >= 0)
-		area_set_cpu(&shm.server->server, (uint32_t)cpu);
-}
 
 static void sleep_on_bell(uint32_t seen, uint64_t deadline_ns)
 {
@@ -315,7 +323,8 @@ void shm_idle(void *ctx, uint64_t deadline_ns)
 	uint32_t seen;
 
 	(void)ctx;
-	show_cpu();
+	if (serve_any_waits())
+		__atomic_store_n(&shm.server->rests, shm.server->rests + 1, __ATOMIC_RELAXED);
 	if (spin(deadline_ns))
 		return;
 	if (area_prepare())

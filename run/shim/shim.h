@@ -97,6 +97,8 @@ struct shim_thread {
 	uint64_t exit_rax;   /* 40: and with what */
 	uint32_t index;	     /* of its entry */
 	uint32_t spin_turns; /* how long a call spins before it sleeps: wait.c learns */
+	/* place.c: calls answered without a wait, in a row; calls since it last moved */
+	uint32_t prompt_calls, calls_here, patience;
 	bool cancel_sent;
 	bool by_stub;	  /* the call being served came by a stub, not a trap */
 	uint64_t call_nr; /* its number, for a restart */
@@ -217,6 +219,12 @@ void shim_unlock(uint32_t *lock);
 /* Receive one message of descriptors into their places. */
 void shim_receive(void);
 _Noreturn void shim_die(int status);
+
+/* ---- place.c */
+unsigned int shim_cpu(void); /* of this moment */
+/* The manager wants to run on this thread's processor, `cpu`: perhaps leave it. */
+void shim_make_room(struct shim_thread *t, unsigned int cpu);
+void shim_note_reply(struct shim_thread *t, uint32_t flags);
 
 /* ---- call.c: any system call of the program. arg is not changed. */
 int64_t shim_serve(struct shim_thread *t, uint64_t nr, const uint64_t arg[6]);

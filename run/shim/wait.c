@@ -1,7 +1,7 @@
 /*
- * wait.c - post a call to the manager and wait: spin while it runs on another
- * processor, then sleep on the entry. A signal that was deferred meanwhile asks the
- * manager to cut the call short, once; the call still ends by its reply.
+ * wait.c - post a call to the manager and wait: spin while it runs on another processor
+ * and works on the call, then sleep on the entry. A signal that was deferred meanwhile
+ * asks the manager to cut the call short, once; the call still ends by its reply.
  */
 #include "run/shim/shim.h"
 
@@ -16,15 +16,8 @@
 #define SERVED_TURNS 3000u	 /* while it works on the call */
 #define SERVED_TURNS_WAITING 64u /* the same, for calls that wait for others as a rule */
 #define LOOK_EVERY 64u		 /* turns between looks at who runs where */
-
-static unsigned int this_cpu(void)
-{
-	unsigned int value;
-
-	/* The kernel keeps processor and node in a segment limit: the vDSO's own way. */
-	__asm__ volatile("lsl %1, %0" : "=r"(value) : "r"(0x7bu));
-	return value & 0xfff;
-}
+#define REST_LOOK_EVERY 16u	 /* turns between looks at whether the manager rests */
+#define RESTED_TURNS 64u	 /* what is still worth spinning for when it does */
 
 static const struct run_server *server(void)
 {
@@ -73,17 +66,30 @@ static void send_cancel(struct shim_thread *t)
 		ring();
 }
 
-/* Spin while the entry is in `state`, at most so many turns. What it is in then. */
+static uint32_t rests(void)
+{
+	return __atomic_load_n(&server()->rests, __ATOMIC_RELAXED);
+}
+
+/*
+ * Spin while the entry is in `state`, at most so many turns. What it is in then. rested:
+ * rests() before the call was posted. If that changes and the call was begun, then the
+ * manager has nothing to do and the call waits for something: by spinning we may be in the
+ * way of just that.
+ */
 static int spin_in(struct shim_thread *t, const struct syscall_info *e, int state,
-		   unsigned int turns)
+		   unsigned int turns, uint32_t rested)
 {
 	int now = slot_state(e);
 
 	for (unsigned int i = 0; i < turns && now == state; i++) {
 		if (__atomic_load_n(&t->deferred, __ATOMIC_RELAXED) && !t->cancel_sent)
 			send_cancel(t);
-		if (i % LOOK_EVERY == 0 && area_cpu(&server()->server) == this_cpu())
+		if (i % LOOK_EVERY == 0 && area_cpu(&server()->server) == shim_cpu())
 			return now;
+		if (state == SYSCALL_EXECUTING && i % REST_LOOK_EVERY == 0 &&
+		    i + RESTED_TURNS < turns && rests() != rested)
+			turns = i + RESTED_TURNS;
 		__builtin_ia32_pause();
 		now = slot_state(e);
 	}
@@ -94,14 +100,14 @@ static int spin_in(struct shim_thread *t, const struct syscall_info *e, int stat
  * An entry that is not claimed soon tells that the manager does not run now; once it is
  * claimed, the manager runs on another processor, and the reply is worth waiting for.
  */
-static bool spin(struct shim_thread *t, const struct syscall_info *e, uint32_t num)
+static bool spin(struct shim_thread *t, const struct syscall_info *e, uint32_t num, uint32_t rested)
 {
 	unsigned int turns = t->spin_turns ? t->spin_turns : CLAIM_TURNS;
-	int state = spin_in(t, e, SYSCALL_HASCALL, turns);
+	int state = spin_in(t, e, SYSCALL_HASCALL, turns, rested);
 
 	learn(t, turns, state != SYSCALL_HASCALL);
 	if (state == SYSCALL_EXECUTING)
-		state = spin_in(t, e, SYSCALL_EXECUTING, served_turns(num));
+		state = spin_in(t, e, SYSCALL_EXECUTING, served_turns(num), rested);
 	return state == SYSCALL_COMPLETED;
 }
 
@@ -127,20 +133,25 @@ static void sleep_on(struct shim_thread *t, struct syscall_info *e)
 int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], uint32_t *ret_flags)
 {
 	struct syscall_info *e = shim_entry(t);
-	uint32_t flags = 0;
+	uint32_t rested = rests(), flags = 0;
+	unsigned int cpu;
 	int64_t ret = 0;
 
 	t->cancel_sent = false;
 	if (slot_post(e, num, arg) < 0)
 		shim_die(SIGNAL_COUNT); /* somebody wrote into the area */
 	area_mark_posted(&shim_control()->hint, t->index);
+	cpu = shim_cpu();
 	if (area_must_ring(&server()->server))
 		ring();
-	if (!spin(t, e, num))
+	else if (area_cpu(&server()->server) == cpu)
+		shim_make_room(t, cpu);
+	if (!spin(t, e, num, rested))
 		while (slot_state(e) != SYSCALL_COMPLETED)
 			sleep_on(t, e);
 	if (slot_take(e, &ret, &flags) < 0)
 		shim_die(SIGNAL_COUNT);
+	shim_note_reply(t, flags);
 	if (t->cancel_sent)
 		__atomic_fetch_and(&shim_control()->hint.cancel[t->index / 64],
 				   ~(UINT64_C(1) << (t->index % 64)), __ATOMIC_ACQ_REL);

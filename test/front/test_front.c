@@ -79,6 +79,46 @@ static void many_calls_are_served(void)
 	CHECK_INT(run_inside(calls_often, NULL), 0);
 }
 
+static void *writes_later(void *arg)
+{
+	client_index = (unsigned int)(uintptr_t)arg;
+	nap_ms(30);
+	bounce()[0] = 'w';
+	CHECK_INT(call(SYS_write, 4, 0, 1), 1);
+	post((const uint64_t[7]){ SYS_exit });
+	return NULL;
+}
+
+static int is_told_what_waited(void)
+{
+	uint32_t rests;
+	pthread_t thread;
+	int64_t entry;
+
+	CHECK_INT(call(SYS_umask, 022), 022);
+	CHECK(!(call_flags() & RUN_REPLY_WAITED));
+	CHECK_INT(call(SYS_pipe, 0), 0); /* 3 and 4 */
+	entry = call(RUN_THREAD, 0);
+	CHECK(entry > 0);
+	rests = __atomic_load_n(&client_server->rests, __ATOMIC_RELAXED);
+	CHECK_INT(call(SYS_umask, 022), 022);
+	nap_ms(5);
+	CHECK_INT(__atomic_load_n(&client_server->rests, __ATOMIC_RELAXED), rests);
+	CHECK_INT(pthread_create(&thread, NULL, writes_later, (void *)(uintptr_t)entry), 0);
+	CHECK_INT(call(SYS_read, 3, 0, 1), 1);
+	CHECK(call_flags() & RUN_REPLY_WAITED);
+	CHECK(__atomic_load_n(&client_server->rests, __ATOMIC_RELAXED) != rests);
+	CHECK_INT(pthread_join(thread, NULL), 0);
+	CHECK_INT(call(SYS_umask, 022), 022);
+	CHECK(!(call_flags() & RUN_REPLY_WAITED));
+	return 0;
+}
+
+static void a_call_that_waited_says_so_and_the_manager_that_it_rests(void)
+{
+	CHECK_INT(run_inside(is_told_what_waited, NULL), 0);
+}
+
 static int calls_now_and_then(void)
 {
 	for (int i = 0; i < 20; i++) {
@@ -435,6 +475,7 @@ static const struct test tests[] = {
 	TEST(a_call_is_served_and_the_status_comes_back),
 	TEST(bytes_go_through_the_bounce_buffer),
 	TEST(many_calls_are_served),
+	TEST(a_call_that_waited_says_so_and_the_manager_that_it_rests),
 	TEST(a_sleeping_manager_is_woken),
 	TEST(calls_that_wait_for_each_other_never_wait_for_servers),
 	TEST(a_blocked_call_can_be_cut_short),

@@ -33,6 +33,7 @@ struct fake_client {
 	bool live;
 };
 
+struct fake_manner fake_manner;
 static struct fake_client clients[FAKE_CLIENTS];
 static struct fake_client *forking;
 static struct run_server *server;
@@ -254,10 +255,19 @@ static void try_wait(struct fake_client *c)
 	reply(c, 0, pid, 0);
 }
 
+static void move_on(void)
+{
+	static uint32_t calls;
+
+	if (fake_manner.passes != 0)
+		area_set_cpu(&server->server, calls++ % fake_manner.passes);
+}
+
 static void serve(struct fake_client *c, unsigned int entry, const struct slot_call *call)
 {
 	unsigned char *bytes = bounce(c, entry);
 
+	move_on();
 	switch (call->num) {
 	case RUN_START:
 		start(c);
@@ -285,7 +295,7 @@ static void serve(struct fake_client *c, unsigned int entry, const struct slot_c
 		return;
 	case SYS_write:
 		keep_output(bytes + call->arg[1], call->arg[2]);
-		reply(c, entry, (int64_t)call->arg[2], 0);
+		reply(c, entry, (int64_t)call->arg[2], fake_manner.flags);
 		return;
 	case SYS_wait4:
 	case SYS_read: /* blocks for ever: only a cancel ends it */

@@ -10,7 +10,18 @@
  */
 #include "base/cc.h"
 
+#include <stdint.h>
+
 #define FAKE_CLIENTS 16u
+
+/*
+ * What the fake manager says of itself. passes: the processor it is on, another one with each
+ * call, of so many (0: none). flags: of every plain reply.
+ */
+extern struct fake_manner {
+	unsigned int passes;
+	uint32_t flags;
+} fake_manner;
 
 /* Run a static program under the shim. Its wait status; its output in `out` (NUL-terminated). */
 int fake_run(const char *program, char *const argv[], char *out, size_t out_size);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -356,6 +357,68 @@ static void stub_calls(void)
 	say_number("seen", seen);
 }
 
+/* ---- where a thread runs is its own affair, and that of the program. */
+
+static pid_t watched;
+static cpu_set_t watched_mask;
+static volatile int seen_elsewhere, watch_ends;
+
+static void *watch_mask(void *arg)
+{
+	cpu_set_t now;
+
+	while (!watch_ends) {
+		CPU_ZERO(&now);
+		if (sched_getaffinity(watched, sizeof(now), &now) == 0 &&
+		    !CPU_EQUAL(&now, &watched_mask))
+			seen_elsewhere = 1;
+	}
+	return arg;
+}
+
+/* So many calls, or until another thread has seen that this one may not run everywhere. */
+static void calls_under_watch(unsigned int count)
+{
+	cpu_set_t now;
+	pthread_t thread;
+
+	watched = gettid();
+	sched_getaffinity(0, sizeof(watched_mask), &watched_mask);
+	pthread_create(&thread, NULL, watch_mask, NULL);
+	for (unsigned int i = 0; i < count && !seen_elsewhere; i++)
+		(void)!write(1, "", 0);
+	watch_ends = 1;
+	pthread_join(thread, NULL);
+	CPU_ZERO(&now);
+	sched_getaffinity(0, sizeof(now), &now);
+	say_number("elsewhere", seen_elsewhere);
+	say_number("mask kept", CPU_EQUAL(&now, &watched_mask));
+}
+
+static void moves(void)
+{
+	calls_under_watch(2000000);
+}
+
+static void stays(void)
+{
+	calls_under_watch(5000);
+}
+
+static void pinned(void)
+{
+	cpu_set_t one;
+	int cpu = 0;
+
+	sched_getaffinity(0, sizeof(one), &one);
+	while (!CPU_ISSET(cpu, &one))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	say_number("set", sched_setaffinity(0, sizeof(one), &one));
+	calls_under_watch(5000);
+}
+
 static void by_fault(void)
 {
 	volatile int *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -382,6 +445,9 @@ int main(int argc, char **argv)
 		{ "sigwait", waits_for_signals },
 		{ "stub", stub_calls },
 		{ "newthread", new_threads },
+		{ "moves", moves },
+		{ "stays", stays },
+		{ "pinned", pinned },
 	};
 
 	if (argc < 2 || !strcmp(argv[1], "arguments")) {

@@ -3,10 +3,13 @@
  * manager in the manager's place: registers, memory, signals, threads and forks behave
  * as under the kernel.
  */
+#include "hascall/run_abi.h"
 #include "test/harness.h"
 #include "test/run/fake_manager.h"
 
+#include <sched.h>
 #include <stdio.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 
 static char out[65536];
@@ -97,6 +100,34 @@ static void calls_by_stub_take_signals_and_restart_like_trapped_ones(void)
 	     "eintr -4\nseen 1003\n");
 }
 
+/* A manager that is awake, and on each processor by turns. */
+static void runs_beside(const char *job, uint32_t flags, const char *wanted)
+{
+	cpu_set_t allowed;
+
+	CHECK_INT(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	if (CPU_COUNT(&allowed) < 2)
+		SKIP("one processor");
+	fake_manner.passes = (unsigned int)get_nprocs_conf();
+	fake_manner.flags = flags;
+	runs(GUEST, job, wanted);
+}
+
+static void a_thread_leaves_the_managers_processor_and_keeps_its_mask(void)
+{
+	runs_beside("moves", 0, "elsewhere 1\nmask kept 1\n");
+}
+
+static void a_thread_whose_calls_wait_stays_where_it_is(void)
+{
+	runs_beside("stays", RUN_REPLY_WAITED, "elsewhere 0\nmask kept 1\n");
+}
+
+static void a_thread_that_may_run_on_one_processor_stays_there(void)
+{
+	runs_beside("pinned", 0, "set 0\nelsewhere 0\nmask kept 1\n");
+}
+
 static void a_crash_has_the_status_of_its_signal(void)
 {
 	char *const argv[] = { (char *)(uintptr_t) "guest", (char *)(uintptr_t) "crash", NULL };
@@ -121,6 +152,9 @@ static const struct test tests[] = {
 	TEST(a_spawn_that_cannot_exec_tells_its_parent),
 	TEST(memory_grows_and_large_reads_come_whole),
 	TEST(calls_by_stub_take_signals_and_restart_like_trapped_ones),
+	TEST(a_thread_leaves_the_managers_processor_and_keeps_its_mask),
+	TEST(a_thread_whose_calls_wait_stays_where_it_is),
+	TEST(a_thread_that_may_run_on_one_processor_stays_there),
 	TEST(a_crash_has_the_status_of_its_signal),
 };
 TEST_MAIN(tests)
