@@ -102,6 +102,58 @@ static void a_first_name_is_durable_with_the_data(void)
 	image_run("", MIB(16), name_after_data);
 }
 
+/* ---- a file that was cut, and is longer again: zeros, though nothing was synced. */
+
+static void cut_and_grow(struct ext4_inode *file, uint64_t size, uint64_t grown) MAY_YIELD
+{
+	fill(file, 'a', 8192);
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	test_disk_record(image_disk);
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, size), 0);
+	CHECK_INT(ext4_truncate(file, grown), 0);
+	task_lock_drop(&file->lock);
+	CHECK_INT(journal_commit_all(fs->journal), 0);
+}
+
+static void check_cut(uint64_t size, uint64_t grown) MAY_YIELD
+{
+	struct replay *replay = replay_begin(image_disk);
+	struct ext4 *before = fs;
+	struct ext4_inode *file;
+	struct disk *disk;
+
+	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
+	disk = replay_disk(replay);
+	image_mount(disk);
+	file = image_find("file");
+	CHECK_INT(file->size, grown);
+	CHECK_INT(ext4_read(&file->inode, bytes, sizeof(bytes), 0), grown);
+	for (uint64_t i = 0; i < grown; i++)
+		if (bytes[i] != (i < size ? 'a' : 0))
+			test_fail(__FILE__, __LINE__, "byte %llu is %d", (unsigned long long)i,
+				  bytes[i]);
+	inode_put(&file->inode);
+	image_unmount();
+	disk_close(disk);
+	replay_end(replay);
+	fs = before;
+}
+
+static void cut_inside_a_block(void) MAY_YIELD
+{
+	struct ext4_inode *file = image_file("file");
+
+	cut_and_grow(file, 5000, 8000);
+	check_cut(5000, 8000);
+	inode_put(&file->inode);
+}
+
+static void what_was_cut_off_does_not_come_back(void)
+{
+	image_run("", MIB(16), cut_inside_a_block);
+}
+
 static bool synced;
 static struct waitq done;
 static struct ext4_inode *appended;
@@ -190,6 +242,7 @@ static void sync_waits_for_a_file_that_is_closed_meanwhile(void)
 static const struct test tests[] = {
 	TEST(a_write_is_durable_though_its_transaction_was_none),
 	TEST(a_first_name_is_durable_with_the_data),
+	TEST(what_was_cut_off_does_not_come_back),
 	TEST(an_append_is_durable_though_the_size_came_sooner),
 	TEST(sync_waits_for_a_file_that_is_closed_meanwhile),
 };

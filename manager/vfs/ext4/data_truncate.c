@@ -34,6 +34,26 @@ static int cut_memory(struct ext4_inode *inode, uint64_t size) MAY_YIELD
 	return 0;
 }
 
+/*
+ * What is left of the last block goes to the disk before the new end does: else a file that is
+ * longer again after a power cut would have its old bytes. Who has no block yet has none.
+ */
+static int write_tail(struct ext4_inode *inode) MAY_YIELD
+{
+	unsigned int shift = inode->fs->block_shift;
+	uint64_t block = inode->size >> shift, index = inode->size >> DATA_PAGE_SHIFT;
+	struct ext4_run run;
+	int r;
+
+	if ((inode->size & (inode->fs->block_size - 1)) == 0 ||
+	    data_promised_next(inode, block) == block)
+		return 0;
+	r = ext4_map(inode, (uint32_t)block, 1, &run);
+	if (r == 0 && run.kind == EXT4_MAPPED) /* one that cannot be written stays dirty */
+		(void)!cache_sync(&inode->pages, index, index + 1);
+	return r;
+}
+
 /* All in one transaction: a root has few extents. *end: where it came to. */
 static int cut_small(struct ext4_inode *inode, uint32_t first, uint32_t *end) MAY_YIELD
 {
@@ -155,8 +175,10 @@ int ext4_truncate(struct ext4_inode *inode, uint64_t size)
 	r = cut_memory(inode, size);
 	if (r == 0) {
 		data_map_cut(inode, size);
-		r = cut_disk(inode);
+		r = write_tail(inode);
 	}
+	if (r == 0)
+		r = cut_disk(inode);
 	data_change_end(d);
 	return r;
 }
