@@ -116,6 +116,8 @@ void file_put(struct file *f)
 	assert(list_empty(&f->locks));
 	assert(files.count > 0); /* F2 */
 	files.count--;
+	if (f->dentry && file_writable(f) && file_inode(f)->ops->close_write)
+		file_inode(f)->ops->close_write(file_inode(f));
 	dentry_put(f->dentry);
 	free(f);
 }

@@ -147,6 +147,8 @@ struct inode_ops {
 	int (*order)(struct inode *inode);
 	/* First open for writing (open(2) may copy up); may be missing. */
 	int (*open_write)(struct inode *inode);
+	/* Who had it open for writing has closed it; may be missing. Must not yield. */
+	void (*close_write)(struct inode *inode);
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
 	int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size,
 			int flags);
@@ -330,7 +332,10 @@ MUST_USE int vfs_remove_privs(const struct vfs_cred *cred, struct inode *inode) 
 /* Names from *cursor on; checks nothing but the type (the descriptor was opened for reading). */
 MUST_USE int vfs_readdir(struct inode *dir, uint64_t *cursor, vfs_emit_fn *emit, void *ctx)
 	MAY_YIELD;
-/* fallocate(2) after the descriptor's checks; long ranges are done in steps with yields between. */
+/*
+ * fallocate(2) after the descriptor's checks; long ranges are done in steps with yields between.
+ * Collapse and insert go by blocks of the file system: those of ext4's, pages in memory.
+ */
 MUST_USE int vfs_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size) MAY_YIELD;
 MUST_USE int64_t vfs_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
 MUST_USE int vfs_sync(struct inode *inode, bool data_only) MAY_YIELD;

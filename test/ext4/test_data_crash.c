@@ -5,6 +5,8 @@
  */
 #include "test/ext4/data_image.h"
 
+#include "task/sched.h"
+
 #include <errno.h>
 #include <linux/falloc.h>
 #include <stdio.h>
@@ -417,8 +419,58 @@ static void a_cut_that_fails_half_way_is_whole_on_the_disk(void)
 	image_run("-b 4096", MIB(32), cut_with_a_bad_leaf);
 }
 
+/* ---- a file cut to nothing, written anew and closed. */
+
+#define NEW_SIZE 20000u
+
+static void replace_by_cutting(void) MAY_YIELD
+{
+	static uint8_t bytes[NEW_SIZE], seen[2 * NEW_SIZE];
+	struct ext4_inode *file = image_file("settings");
+	struct replay *replay;
+	struct disk *disk;
+	struct ext4 *before;
+
+	memset(bytes, 'o', sizeof(bytes));
+	CHECK_INT(ext4_write(&file->inode, bytes, sizeof(bytes), 0), sizeof(bytes));
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	test_disk_record(image_disk);
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, 0), 0);
+	task_lock_drop(&file->lock);
+	memset(bytes, 'n', sizeof(bytes));
+	CHECK_INT(ext4_write(&file->inode, bytes, sizeof(bytes), 0), sizeof(bytes));
+	file->inode.ops->close_write(&file->inode);
+	/* Nobody asks for anything; the cut is durable by now, if it was before the write. */
+	(void)!task_sleep_until(clock_now_ns() + JOURNAL_COMMIT_NS + 500000000);
+	replay = replay_begin(image_disk);
+	before = fs;
+	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
+	disk = replay_disk(replay);
+	inode_put(&file->inode);
+	image_mount(disk);
+	file = image_find("settings");
+	CHECK_INT(ext4_read(&file->inode, seen, sizeof(seen), 0), NEW_SIZE);
+	CHECK(memcmp(seen, bytes, NEW_SIZE) == 0);
+	inode_put(&file->inode);
+	image_unmount();
+	image_judge_replay(replay);
+	disk_close(disk);
+	fs = before;
+	replay_end(replay);
+}
+
+static void a_file_replaced_by_cutting_it_is_there_with_the_next_commit(void)
+{
+	image_seed = 5;
+	image_run("-b 4096", MIB(16), replace_by_cutting);
+	image_seed = 5;
+	image_run("-b 1024", MIB(16), replace_by_cutting);
+}
+
 static const struct test tests[] = {
 	TEST(a_cut_that_fails_half_way_is_whole_on_the_disk),
+	TEST(a_file_replaced_by_cutting_it_is_there_with_the_next_commit),
 	TEST_LONG(a_long_shift_may_be_cut_between_its_steps, 120),
 	TEST_LONG(after_a_power_cut_there_is_what_was_synced_or_written_since, 3600),
 };

@@ -251,8 +251,35 @@ EXT4_TEST(who_asks_after_a_flush_that_failed_is_told_too)
 	CHECK(image_try_unmount() < 0);
 }
 
+EXT4_TEST(a_time_that_could_not_be_stored_is_stored_later)
+{
+	struct vfs_attr attr = { .mtime = { .tv_sec = 1000 } };
+	struct ext4_inode *dir;
+	struct inode *root;
+	uint64_t block;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(ext4_root(image, &root), 0);
+	dir = ext4_i(root);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	block = image->groups[0].inode_table + (dir->number - 1) * image->inode_size / 1024;
+	cache_drop(&image->blocks, block, block + 1);
+	test_disk_fail_range(image_store, DISK_READ, block * 1024, 1024, -EIO, 0);
+	CHECK_INT(root->ops->setattr(root, &attr, VFS_SET_MTIME), 0);
+	(void)!task_sleep_until(clock_now_ns() + UINT64_C(6000000000));
+	CHECK(dir->state & EXT4_I_DIRTY);
+	test_disk_mend(image_store);
+	(void)!task_sleep_until(clock_now_ns() + UINT64_C(6000000000));
+	CHECK_INT(dir->state & EXT4_I_DIRTY, 0);
+	inode_put(root);
+	image_unmount();
+	image_judge();
+}
+
 static const struct test tests[] = {
 	TEST(who_asks_after_a_flush_that_failed_is_told_too),
+	TEST(a_time_that_could_not_be_stored_is_stored_later),
 	TEST(an_error_of_the_journal_is_told_and_noted),
 	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),

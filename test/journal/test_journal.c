@@ -579,7 +579,7 @@ static void meets_an_error(void *arg)
 	CHECK_INT(world_close(&w), -EIO);
 	test_disk_mend(w.td);
 	CHECK(!block_holds(3, 'm', 2) && !block_holds(4, 'm', 2));
-	/* What was committed is still there; of the error nothing, its place could not be written. */
+	/* What was committed is still there; the error is not, its place could not be written. */
 	w.aborted = 0;
 	world_open(&w);
 	CHECK_INT(journal_noted_error(w.j), 0);

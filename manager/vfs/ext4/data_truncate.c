@@ -171,6 +171,8 @@ int ext4_truncate(struct ext4_inode *inode, uint64_t size)
 		return r;
 	if (size > inode->size)
 		return extend(inode, size);
+	if (size == 0 && inode->size > 0)
+		inode->state |= EXT4_I_REPLACED;
 	data_change_begin(d);
 	r = cut_memory(inode, size);
 	if (r == 0) {

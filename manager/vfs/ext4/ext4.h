@@ -120,11 +120,13 @@ struct ext4 {
 	struct task_lock orphan_lock;
 	uint32_t next_generation;
 	/* release.c */
-	struct list closing; /* nobody has them: to be written, or deleted, by a task */
-	struct task *closer; /* the task; NULL: none */
-	struct waitq closed; /* woken when it ends, or an inode has left memory */
-	struct task *storer; /* stores marked inodes after a while */
-	struct task *noter;  /* tells the disk of an error (errors.c) */
+	struct list closing;   /* nobody has them: to be written, or deleted, by a task */
+	struct task *closer;   /* the task; NULL: none */
+	struct waitq closed;   /* woken when it ends, or an inode has left memory */
+	struct task *storer;   /* stores marked inodes after a while */
+	struct task *noter;    /* tells the disk of an error (errors.c) */
+	struct list replaced;  /* files cut and written anew: to be written; each is counted */
+	struct task *replacer; /* the task */
 	/* dirhash.c */
 	struct list indexes; /* of directories' names: the last used at the end */
 	uint64_t index_bytes;
@@ -140,13 +142,14 @@ enum ext4_inode_flags_in_memory {
 	EXT4_I_CLOSING = 32,	 /* nobody has it: in fs->closing, or with the task */
 	EXT4_I_WITH_CLOSER = 64, /* the task is at it */
 	EXT4_I_LEAVING = 128,	 /* it is too late to have it again: wait until it is gone */
+	EXT4_I_REPLACED = 256,	 /* cut to nothing, and perhaps written anew since */
 };
 
 struct ext4_inode {
 	struct inode inode; /* first */
 	struct ext4 *fs;
 	struct ext4_inode *hash_next;
-	struct list dirty_node, orphan_node, closing_node;
+	struct list dirty_node, orphan_node, closing_node, replaced_node;
 	struct waitq loaded; /* LOADING ended */
 	int error;	     /* how */
 	uint32_t revivals;   /* it was had again before the task was done */
@@ -332,6 +335,8 @@ MUST_USE int ext4_truncate(struct ext4_inode *inode, uint64_t size) MAY_YIELD;
 void ext4_data_free(struct ext4_inode *inode) MAY_YIELD;
 /* Write out what waits for blocks (replace by rename, close after truncate). */
 MUST_USE int ext4_flush_delayed(struct ext4_inode *inode) MAY_YIELD;
+/* Who wrote the file has closed it: one that was cut to nothing before is written out soon. */
+void ext4_close_write(struct inode *inode);
 /* What clients stored into mapped files goes to the files' pages; before ext4_sync_fs() writes. */
 void ext4_maps_push(struct ext4 *fs) MAY_YIELD;
 /* The same for the last time: nobody maps anything any more. First of all in ext4_unmount(). */

@@ -226,6 +226,7 @@ const struct inode_ops ext4_file_ops = {
 	.map = ext4_map_file,
 	.sync = ext4_fsync,
 	.order = order,
+	.close_write = ext4_close_write,
 	.getxattr = ext4_getxattr,
 	.setxattr = ext4_setxattr,
 	.listxattr = ext4_listxattr,

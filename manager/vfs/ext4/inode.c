@@ -65,6 +65,7 @@ static struct ext4_inode *inode_make(struct ext4 *fs, uint32_t number)
 	list_init(&inode->dirty_node);
 	list_init(&inode->orphan_node);
 	list_init(&inode->closing_node);
+	list_init(&inode->replaced_node);
 	waitq_init(&inode->loaded);
 	task_lock_init(&inode->lock);
 	task_lock_init(&inode->map_lock);

@@ -79,6 +79,8 @@ MUST_USE int ext4_files_write(struct ext4 *fs) MAY_YIELD;
 void ext4_closing_wait(struct ext4 *fs) MAY_YIELD;
 /* The disk is full, but what was deleted may not be free yet: see to it. */
 void ext4_make_room(struct ext4 *fs) MAY_YIELD;
+/* Files that were replaced are on their way to the disk no more. */
+void ext4_replaced_wait(struct ext4 *fs) MAY_YIELD;
 void ext4_storer_start(struct ext4 *fs);
 void ext4_storer_stop(struct ext4 *fs) MAY_YIELD;
 

@@ -201,6 +201,7 @@ static struct ext4 *new_fs(struct disk *disk)
 	list_init(&fs->dirty_inodes);
 	list_init(&fs->orphans);
 	list_init(&fs->closing);
+	list_init(&fs->replaced);
 	list_init(&fs->indexes);
 	waitq_init(&fs->closed);
 	task_lock_init(&fs->orphan_lock);
@@ -385,6 +386,7 @@ int ext4_unmount(struct ext4 *fs)
 {
 	int r = 0, r2;
 
+	ext4_replaced_wait(fs);
 	ext4_maps_close(fs);
 	if (fs->written && ext4_writable(fs) == 0)
 		r = ext4_sync_fs(fs);

@@ -148,6 +148,54 @@ void ext4_make_room(struct ext4 *fs)
 		(void)!journal_commit_all(fs->journal);
 }
 
+/*
+ * ---- files replaced by cutting and writing them. The cut is durable with the next commit,
+ * their new data should not come much later: blocks are found for it now, and the transaction
+ * waits for the data.
+ */
+
+static void replacer(void *arg) MAY_YIELD
+{
+	struct ext4 *fs = arg;
+	struct list *node;
+
+	task_background();
+	while ((node = list_pop_front(&fs->replaced)) != NULL) {
+		struct ext4_inode *inode = LIST_ENTRY(node, struct ext4_inode, replaced_node);
+
+		/* An error is kept, and told to who asks. */
+		(void)!ext4_flush_delayed(inode);
+		inode_put(&inode->inode);
+	}
+	fs->replacer = NULL;
+	waitq_wake_all(&fs->closed);
+}
+
+void ext4_close_write(struct inode *vfs_inode)
+{
+	struct ext4_inode *inode = ext4_i(vfs_inode);
+	struct ext4 *fs = inode->fs;
+
+	if (!(inode->state & EXT4_I_REPLACED))
+		return;
+	inode->state &= ~(unsigned int)EXT4_I_REPLACED;
+	if (!inode->data || !list_empty(&inode->replaced_node))
+		return;
+	/* Without memory for the task it is written as late as all others. */
+	if (!fs->replacer && task_start(&fs->replacer, "ext4-replace", replacer, fs) < 0) {
+		fs->replacer = NULL;
+		return;
+	}
+	inode_get(vfs_inode);
+	list_push_back(&fs->replaced, &inode->replaced_node);
+}
+
+void ext4_replaced_wait(struct ext4 *fs)
+{
+	while (fs->replacer)
+		(void)!waitq_wait(&fs->closed, TASK_FOREVER, WAIT_SURE);
+}
+
 /* ---- inodes that are marked are stored after a while. */
 
 static void storer(void *arg) MAY_YIELD
@@ -155,8 +203,10 @@ static void storer(void *arg) MAY_YIELD
 	struct ext4 *fs = arg;
 
 	task_background();
-	if (task_sleep_until(clock_now_ns() + STORE_AFTER_NS) == 0)
-		(void)!ext4_inodes_store_marked(fs);
+	/* What could not be stored stays marked, and nobody would start another task for it. */
+	while (task_sleep_until(clock_now_ns() + STORE_AFTER_NS) == 0 &&
+	       ext4_inodes_store_marked(fs) < 0 && ext4_writable(fs) == 0)
+		;
 	fs->storer = NULL;
 	waitq_wake_all(&fs->closed);
 }

@@ -94,6 +94,14 @@ int ovl_map(struct inode *inode, bool for_write, struct vfs_mapping *ret)
 	return r < 0 ? r : vfs_map(ovl_real(o), for_write, ret);
 }
 
+void ovl_close_write(struct inode *inode)
+{
+	struct ovl_inode *o = ovl_of(inode);
+
+	if (o->upper && o->upper->ops->close_write)
+		o->upper->ops->close_write(o->upper);
+}
+
 int ovl_sync(struct inode *inode, bool data_only)
 {
 	struct ovl_inode *o = ovl_of(inode);

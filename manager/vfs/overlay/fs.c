@@ -302,6 +302,7 @@ static const struct inode_ops ovl_ops = {
 	.map = ovl_map,
 	.sync = ovl_sync,
 	.open_write = ovl_open_write,
+	.close_write = ovl_close_write,
 	.getxattr = ovl_getxattr,
 	.setxattr = ovl_setxattr,
 	.listxattr = ovl_listxattr,

@@ -220,6 +220,7 @@ int ovl_fallocate(struct inode *inode, int mode, uint64_t offset, uint64_t size)
 int64_t ovl_seek_data(struct inode *inode, uint64_t offset, int whence) MAY_YIELD;
 int ovl_map(struct inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD;
 int ovl_sync(struct inode *inode, bool data_only) MAY_YIELD;
+void ovl_close_write(struct inode *inode);
 int ovl_open_write(struct inode *inode) MAY_YIELD;
 ssize_t ovl_getxattr(struct inode *inode, const char *name, void *buf, size_t size) MAY_YIELD;
 int ovl_setxattr(struct inode *inode, const char *name, const void *buf, size_t size, int flags)
