@@ -696,7 +696,46 @@ EXT4_TEST(what_may_not_be_changed_is_not)
 	image_judge();
 }
 
+/* What an inode cannot hold becomes the first or the last time that it can, at once. */
+static void times_are_kept(const char *options, int64_t last_s) MAY_YIELD
+{
+	const int64_t wanted[] = { -1,	   INT32_MIN,  INT64_C(-3000000000),
+				   last_s, last_s + 1, INT64_C(1) << 40 };
+	const int64_t kept[] = { -1, INT32_MIN, INT32_MIN, last_s, last_s, last_s };
+	struct vfs_attr attr = { .mode = 0 };
+	struct dentry *d;
+	char path[8];
+
+	image_make(options, "16M", NULL);
+	image_mount(false);
+	for (unsigned int i = 0; i < ARRAY_COUNT(wanted); i++) {
+		sprintf(path, "/f%u", i);
+		CHECK_INT(do_create(path, 0644), 0);
+		CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
+		attr.mtime.tv_sec = wanted[i];
+		CHECK_INT(dentry_inode(d)->ops->setattr(dentry_inode(d), &attr, VFS_SET_MTIME), 0);
+		dentry_put(d);
+		CHECK_INT(do_stat(path, &attr), 0);
+		CHECK_INT(attr.mtime.tv_sec, kept[i]);
+	}
+	image_unmount();
+	image_mount(true);
+	for (unsigned int i = 0; i < ARRAY_COUNT(wanted); i++) {
+		sprintf(path, "/f%u", i);
+		CHECK_INT(do_stat(path, &attr), 0);
+		CHECK_INT(attr.mtime.tv_sec, kept[i]);
+	}
+	image_unmount();
+}
+
+EXT4_TEST(times_beyond_the_format_are_the_nearest_it_has)
+{
+	times_are_kept("-I 256", (INT64_C(1) << 34) - 1 + INT32_MIN);
+	times_are_kept("-I 128", INT32_MAX);
+}
+
 static const struct test tests[] = {
+	TEST(times_beyond_the_format_are_the_nearest_it_has),
 	TEST_LONG(what_is_made_is_there, 60),
 	TEST(devices_keep_their_numbers),
 	TEST(times_of_four_centuries_are_kept),

@@ -148,11 +148,11 @@ static void set_attributes(struct ext4_inode *i, const struct vfs_attr *attr, un
 	if (set & VFS_SET_GID)
 		i->gid = attr->gid;
 	if (set & VFS_SET_ATIME)
-		i->atime = attr->atime;
+		i->atime = ext4_time_held(i, attr->atime);
 	if (set & VFS_SET_MTIME)
-		i->mtime = attr->mtime;
+		i->mtime = ext4_time_held(i, attr->mtime);
 	if (set & VFS_SET_CTIME)
-		i->ctime = attr->ctime;
+		i->ctime = ext4_time_held(i, attr->ctime);
 	ext4_inode_perm(i);
 }
 

@@ -443,6 +443,17 @@ static uint32_t encode_extra(const struct timespec *t)
 	return epoch | (uint32_t)t->tv_nsec << EPOCH_BITS;
 }
 
+struct timespec ext4_time_held(const struct ext4_inode *inode, struct timespec t)
+{
+	int64_t last = INT32_MAX;
+
+	if (inode->extra_size >= EXTRA_END(atime_extra))
+		last = ((int64_t)EPOCH_MASK << 32) + INT32_MAX;
+	if (t.tv_sec < INT32_MIN)
+		return (struct timespec){ .tv_sec = INT32_MIN };
+	return t.tv_sec > last ? (struct timespec){ .tv_sec = last } : t;
+}
+
 static void encode_times(const struct ext4_inode *inode, struct ext4_disk_inode *d)
 {
 	uint32_t size = inode->extra_size;

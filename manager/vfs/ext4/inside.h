@@ -65,6 +65,8 @@ void ext4_inode_drop(struct ext4_inode *inode);
 bool ext4_link_is_fast(const struct ext4_inode *inode);
 /* What the vfs keeps for its checks follows mode, uid and gid. */
 void ext4_inode_perm(struct ext4_inode *inode);
+/* The time itself, or the nearest that the inode's fields can hold. */
+struct timespec ext4_time_held(const struct ext4_inode *inode, struct timespec t);
 /* relatime. */
 void ext4_note_access(struct ext4_inode *inode);
 /* mtime and ctime are now; marked. */
