@@ -263,6 +263,56 @@ static uint8_t model[AREA], seen[AREA];
 static uint32_t model_end;
 static char *mapped; /* AREA, or NULL */
 
+/* Runs of pages of several lengths, of which some are copied at once and some by many calls. */
+#define LONG_PAGES 1500u
+
+static char long_byte(uint32_t page)
+{
+	return (char)(page % 400 < 300 && page % 7 ? 1 + page % 250 : 0);
+}
+
+static void large(void) MAY_YIELD
+{
+	static char bytes[PAGE];
+	uint64_t data = 0;
+	char *at;
+	int fd;
+
+	file = image_file("file");
+	for (uint32_t i = 0; i < LONG_PAGES; i++) {
+		if (!long_byte(i) && i % 400 >= 300)
+			continue; /* a hole */
+		memset(bytes, long_byte(i), PAGE);
+		CHECK_INT(ext4_write(&file->inode, bytes, PAGE, (uint64_t)i * PAGE), PAGE);
+	}
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, LONG_PAGES * PAGE), 0);
+	task_lock_drop(&file->lock);
+	remount();
+	fd = client_fd(false);
+	at = mmap(NULL, LONG_PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(at != MAP_FAILED);
+	/* Holes stay holes: before they are looked at. */
+	for (off_t from = 0; (from = lseek(fd, from, SEEK_DATA)) >= 0;) {
+		off_t end = lseek(fd, from, SEEK_HOLE);
+
+		data += (uint64_t)(end - from) / PAGE;
+		from = end;
+	}
+	CHECK_INT(data, 3 * 300 + 300);
+	for (uint32_t i = 0; i < LONG_PAGES * PAGE; i += 1021)
+		CHECK_INT(at[i], long_byte(i / PAGE));
+	munmap(at, LONG_PAGES * PAGE);
+	close(fd);
+	inode_put(&file->inode);
+}
+
+static void a_large_file_is_mapped_whole(void)
+{
+	image_run("-b 4096", MIB(32), large);
+	image_run("-b 1024", MIB(32), large);
+}
+
 static void map_or_let_go(void) MAY_YIELD
 {
 	int fd;
@@ -406,6 +456,7 @@ static const struct test tests[] = {
 	TEST(sizes_and_holes_change_under_a_mapping),
 	TEST(old_bytes_stored_anew_are_a_change),
 	TEST(who_maps_for_reading_sees_writes),
+	TEST(a_large_file_is_mapped_whole),
 	TEST_LONG(any_mix_of_stores_and_calls_gives_the_models_bytes, 60),
 };
 TEST_MAIN(tests)

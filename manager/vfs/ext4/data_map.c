@@ -1,5 +1,6 @@
 #include "vfs/ext4/data_map.h"
 
+#include "device/host.h"
 #include "vfs/ext4/data_promise.h"
 #include "vfs/small.h"
 
@@ -10,12 +11,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define COPY_SIZE (64u * 1024u)
 #define SHIFT_SIZE (UINT64_C(4) << 20) /* moved without a break */
-#define FILL_PAGES 16u		       /* copied without a break */
+#define FILL_PAGES 128u		       /* copied by one call, */
+#define FILL_PAGES_HERE 16u	       /* in this thread if they are no more */
+#define FILL_AHEAD (4 * CACHE_BATCH)   /* read meanwhile */
 #define HASH_UNKNOWN UINT64_C(1)       /* compare the page itself; no page has this one */
 /* Odd, as no host file's version is, and more than the files in memory count to. */
 #define VERSION_FIRST (UINT64_C(1) << 61 | 1)
@@ -353,53 +358,126 @@ int data_map_push(struct ext4_inode *inode)
 
 /* ---- making one. */
 
-static int fill_page(struct data_map *map, uint64_t index, bool for_write) MAY_YIELD
-{
-	struct cache_page *page;
-	int r = cache_get(&map->inode->pages, index, &page);
+/* Pages on their way to the memfd: neighbours, pinned. */
+struct filling {
+	struct data_map *map;
+	bool for_write;
+	uint64_t ahead; /* pages before this one are read, or on the way */
+	uint64_t first;
+	unsigned int count, most;
+	struct cache_page *pages[FILL_PAGES];
+	struct iovec parts[FILL_PAGES];
+};
 
-	if (r < 0)
-		return r;
-	r = write_memory(map, page->data, DATA_PAGE_SIZE, index << DATA_PAGE_SHIFT);
-	/* Programs and libraries are mapped to be read: nothing will be compared. */
-	map->hashes[index] = for_write ? hash_page(page->data) : HASH_UNKNOWN;
-	cache_put(page);
+/* Much is copied by an executor: this thread would keep all others waiting. */
+static int64_t copy_filled(const struct filling *f) MAY_YIELD
+{
+	const uint64_t arg[6] = { (uint64_t)f->map->fd, (uint64_t)(uintptr_t)f->parts, f->count,
+				  f->first << DATA_PAGE_SHIFT };
+
+	return f->count > FILL_PAGES_HERE ? host_call(SYS_pwritev, arg)
+					  : host_call_now(SYS_pwritev, arg);
+}
+
+static int flush_filled(struct filling *f) MAY_YIELD
+{
+	struct data_map *map = f->map;
+	int64_t copied = f->count > 0 ? copy_filled(f) : 0;
+	int r = 0;
+
+	for (unsigned int i = 0; i < f->count; i++) {
+		const struct cache_page *page = f->pages[i];
+
+		/* What a signal or a lack of memory left out is tried once more, to have the error. */
+		if (r == 0 && copied < (int64_t)((i + 1) * DATA_PAGE_SIZE))
+			r = write_memory(map, page->data, DATA_PAGE_SIZE,
+					 page->index << DATA_PAGE_SHIFT);
+		/* Programs and libraries are mapped to be read: nothing will be compared. */
+		map->hashes[page->index] = f->for_write ? hash_page(page->data) : HASH_UNKNOWN;
+		cache_put(f->pages[i]);
+	}
+	f->count = 0;
+	/* A large program must not keep the others waiting, cached or not. */
+	task_yield();
 	return r;
 }
 
-/* Pages in which there is data; the others stay holes. */
-static int fill(struct data_map *map, bool for_write) MAY_YIELD
+static void fill_ahead(struct filling *f, uint64_t index) MAY_YIELD
 {
+	struct cache_map *pages = &f->map->inode->pages;
+	uint64_t end = min(f->map->size >> DATA_PAGE_SHIFT,
+			   index + min(FILL_AHEAD, max(cache_ahead_max(), 1)));
+
+	f->ahead = max(f->ahead, index);
+	while (f->ahead < end && (f->ahead + CACHE_BATCH <= end || f->ahead <= index)) {
+		unsigned int count = (unsigned int)min(CACHE_BATCH, end - f->ahead);
+
+		cache_read_ahead(pages, f->ahead, count);
+		f->ahead += count;
+	}
+}
+
+static int fill_page(struct filling *f, uint64_t index) MAY_YIELD
+{
+	struct cache_page *page;
+	int r = 0;
+
+	if (f->count == f->most || (f->count > 0 && index != f->first + f->count))
+		r = flush_filled(f);
+	if (r < 0)
+		return r;
+	fill_ahead(f, index);
+	r = cache_get(&f->map->inode->pages, index, &page);
+	if (r < 0)
+		return r;
+	if (f->count == 0)
+		f->first = index;
+	f->pages[f->count] = page;
+	f->parts[f->count++] = (struct iovec){ .iov_base = page->data, .iov_len = DATA_PAGE_SIZE };
+	return 0;
+}
+
+/* Pages in which there is data; the others stay holes. */
+static int fill_all(struct filling *f) MAY_YIELD
+{
+	const struct data_map *map = f->map;
 	struct ext4_inode *inode = map->inode;
 	unsigned int shift = inode->fs->block_shift;
-	uint64_t pages = map->size >> DATA_PAGE_SHIFT, index = 0, ahead = 0;
+	uint64_t pages = map->size >> DATA_PAGE_SHIFT, index = 0;
+	int r = 0;
 
-	while (index < pages) {
+	while (index < pages && r == 0) {
 		uint64_t block, first = index << DATA_PAGE_SHIFT >> shift;
-		int r = ext4_map_seek(inode, (uint32_t)first, true, &block);
 
+		r = ext4_map_seek(inode, (uint32_t)first, true, &block);
 		if (r < 0)
-			return r;
+			break;
 		block = min(block, data_promised_next(inode, first));
 		if (block == UINT64_MAX || block << shift >= map->size)
 			break;
 		index = block << shift >> DATA_PAGE_SHIFT;
-		if (ahead < index)
-			ahead = index;
-		if (index + CACHE_BATCH / 2 >= ahead && ahead < pages) {
-			unsigned int count = (unsigned int)min(CACHE_BATCH, pages - ahead);
-
-			cache_read_ahead(&inode->pages, ahead, count);
-			ahead += count;
-		}
-		r = fill_page(map, index, for_write);
-		if (r < 0)
-			return r;
-		/* A large program must not keep the others waiting, cached or not. */
-		if (++index % FILL_PAGES == 0)
-			task_yield();
+		r = fill_page(f, index++);
 	}
-	return 0;
+	return r;
+}
+
+static int fill(struct data_map *map, bool for_write) MAY_YIELD
+{
+	struct filling *f = malloc(sizeof(*f));
+	int r, last;
+
+	if (!f)
+		return -ENOMEM;
+	f->map = map;
+	f->for_write = for_write;
+	f->ahead = 0;
+	f->count = 0;
+	/* Pinned pages cannot go: a small cache needs the others. */
+	f->most = (unsigned int)max(min(FILL_PAGES, cache_ahead_max() / 2), 1);
+	r = fill_all(f);
+	last = flush_filled(f);
+	free(f);
+	return r < 0 ? r : last;
 }
 
 static uint64_t memory_limit(void)
