@@ -388,7 +388,7 @@ static int flush_filled(struct filling *f) MAY_YIELD
 	for (unsigned int i = 0; i < f->count; i++) {
 		const struct cache_page *page = f->pages[i];
 
-		/* What a signal or a lack of memory left out is tried once more, to have the error. */
+		/* What was left out is tried once more, to have the error. */
 		if (r == 0 && copied < (int64_t)((i + 1) * DATA_PAGE_SIZE))
 			r = write_memory(map, page->data, DATA_PAGE_SIZE,
 					 page->index << DATA_PAGE_SHIFT);
