@@ -152,6 +152,46 @@ EXT4_TEST(default_lists_are_inherited)
 	}
 }
 
+static uint64_t handles(void)
+{
+	struct journal_stats stats;
+
+	journal_stats_get(image->journal, &stats);
+	return stats.handles;
+}
+
+/* So no power cut comes between a mode and its list. */
+EXT4_TEST(a_list_and_what_goes_with_it_are_one_handle)
+{
+	const char *access = "system.posix_acl_access", *inherit = "system.posix_acl_default";
+	uint64_t before;
+
+	attr_start("-b 1024");
+	before = handles();
+	CHECK_INT(set_acl("/file", access, &attr_list, sizeof(attr_list)), 0);
+	CHECK_INT(handles(), before + 1);
+	CHECK_INT(mode_of("/file"), 0651);
+	CHECK_INT(do_chmod("/file", 04640), 0);
+	CHECK_INT(handles(), before + 2);
+	CHECK_INT(mode_of("/file"), 04640);
+	CHECK_INT(get_acl("/file", access), sizeof(attr_list));
+	CHECK_INT(attr_got[4 + 8 * 4 + 2], 4);
+	CHECK_INT(do_chmod("/file", 0640), 0); /* only the mode changes */
+	CHECK_INT(mode_of("/file"), 0640);
+	CHECK_INT(handles(), before + 3);
+	CHECK_INT(set_acl("/file", access, plain, sizeof(plain)), 0);
+	CHECK_INT(handles(), before + 4);
+	CHECK_INT(set_acl("/dir", inherit, &attr_list, sizeof(attr_list)), 0);
+	before = handles();
+	CHECK_INT(do_create("/dir/f", 0666), 0);
+	CHECK_INT(handles(), before + 1);
+	CHECK_INT(do_mkdir("/dir/sub"), 0);
+	CHECK_INT(handles(), before + 2);
+	CHECK_INT(get_acl("/dir/sub", access), sizeof(attr_list));
+	CHECK_INT(get_acl("/dir/sub", inherit), sizeof(attr_list));
+	attr_judge();
+}
+
 EXT4_TEST(a_file_without_room_for_its_lists_is_not_made)
 {
 	static uint8_t many[4 + 8 * 110];
@@ -300,6 +340,7 @@ static const struct test tests[] = {
 	TEST(access_lists_are_translated),
 	TEST(access_lists_of_linux_are_read),
 	TEST_LONG(default_lists_are_inherited, 60),
+	TEST(a_list_and_what_goes_with_it_are_one_handle),
 	TEST(a_file_without_room_for_its_lists_is_not_made),
 	TEST(any_bytes_of_a_disk_are_a_list_or_damage),
 	TEST_LONG(damaged_lists_let_nobody_in_but_who_needs_no_list, 60),

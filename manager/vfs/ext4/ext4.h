@@ -388,7 +388,7 @@ ssize_t ext4_listxattr(struct inode *inode, char *buf, size_t size) MAY_YIELD;
 int ext4_removexattr(struct inode *inode, const char *name) MAY_YIELD;
 int ext4_get_acl(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **ret) MAY_YIELD;
 int ext4_set_acl(struct inode *inode, const struct vfs_acl_change *change) MAY_YIELD;
-/* The mode of one with an access list is to change: both do, in one handle. Else nothing does. */
+/* If its access list changes with this mode, both do, in one handle: 1. Else nothing does: 0. */
 MUST_USE int ext4_acl_chmod(struct ext4_inode *inode, uint32_t mode) MAY_YIELD;
 /* The lists of an inode that is being made, in its handle, which has these credits for it. */
 MUST_USE int ext4_acl_begin(struct journal_handle *h, struct ext4_inode *inode,

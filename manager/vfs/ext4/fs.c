@@ -198,7 +198,9 @@ static int setattr(struct inode *inode, const struct vfs_attr *attr, unsigned in
 	task_lock_take(&i->lock);
 	if (set & VFS_SET_MODE)
 		r = ext4_acl_chmod(i, attr->mode);
-	if (r == 0)
+	if (r > 0)
+		set &= ~(unsigned int)VFS_SET_MODE; /* it has it already */
+	if (r >= 0)
 		r = setattr_locked(i, attr, set);
 	task_lock_drop(&i->lock);
 	return r;

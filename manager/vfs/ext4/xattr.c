@@ -358,7 +358,7 @@ int ext4_set_acl(struct inode *inode, const struct vfs_acl_change *wanted)
 	return r;
 }
 
-/* The list as it was read gets the mode, and both are stored together. */
+/* The list as it was read gets the mode, and both are stored together: 1; 0: it has it already. */
 static int chmod_with(struct ext4_inode *inode, const struct vfs_acl *old, uint32_t mode) MAY_YIELD
 {
 	struct change c = {
@@ -385,6 +385,8 @@ static int chmod_with(struct ext4_inode *inode, const struct vfs_acl *old, uint3
 		c.value = NULL;
 		inode_acl_forget(&inode->inode, VFS_ACL_ACCESS);
 		free(memory);
+		if (r == 0)
+			r = 1;
 	}
 	free(acl);
 	return r;
@@ -393,7 +395,7 @@ static int chmod_with(struct ext4_inode *inode, const struct vfs_acl *old, uint3
 int ext4_acl_chmod(struct ext4_inode *inode, uint32_t mode)
 {
 	struct xattr_places p;
-	struct vfs_acl *acl;
+	struct vfs_acl *acl = NULL;
 	int r;
 
 	if (S_ISLNK(inode->mode) || !inode->inode.acl[VFS_ACL_ACCESS])
@@ -407,8 +409,7 @@ int ext4_acl_chmod(struct ext4_inode *inode, uint32_t mode)
 		inode_acl_set(&inode->inode, VFS_ACL_ACCESS, NULL);
 	if (r == 0 && acl)
 		r = chmod_with(inode, acl, mode);
-	if (r == 0)
-		free(acl);
+	free(acl);
 	return r;
 }
 
