@@ -5,6 +5,8 @@
  */
 #include "test/ext4/data_image.h"
 
+#include "task/sched.h"
+
 #include <errno.h>
 #include <linux/falloc.h>
 #include <stdio.h>
@@ -156,7 +158,87 @@ static void each_finds_its_own_bytes_in_any_order_of_tasks(void)
 	}
 }
 
+/* ---- more inodes than the table of them begins with, while all are synced. */
+
+#define MANY 10000u
+
+static struct ext4_inode *made[MANY];
+static bool syncing;
+
+static void sync_all(void *arg) MAY_YIELD
+{
+	(void)arg;
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	syncing = false;
+	waitq_wake_all(&all_done);
+}
+
+static void make_until(uint32_t *count, uint32_t end) MAY_YIELD
+{
+	char name[16], byte = 'b';
+
+	for (; *count < end; ++*count) {
+		snprintf(name, sizeof(name), "many%u", *count);
+		made[*count] = image_file(name);
+		CHECK_INT(ext4_write(&made[*count]->inode, &byte, 1, 0), 1);
+	}
+}
+
+/* Those that leave memory make way for others whose numbers stand in the same places. */
+static void leave(uint32_t first, uint32_t end) MAY_YIELD
+{
+	for (uint32_t i = first; i < end; i++) {
+		inode_put(&made[i]->inode);
+		made[i] = NULL;
+	}
+	CHECK_INT(ext4_sync_fs(fs), 0);
+}
+
+static void grows_under_a_sync(void) MAY_YIELD
+{
+	uint32_t count = 0, buckets = fs->inode_buckets, before;
+
+	waitq_init(&all_done);
+	make_until(&count, buckets - 50);
+	leave(buckets / 2, count);
+	make_until(&count, count + buckets / 2 - 50);
+	for (uint32_t i = 0; i < buckets / 2; i++)
+		CHECK_INT(ext4_write(&made[i]->inode, "more", 4, 4096), 4);
+	CHECK_INT(fs->inode_buckets, buckets);
+	before = count;
+	syncing = true;
+	CHECK_INT(task_start(NULL, "sync", sync_all, NULL), 0);
+	while (syncing && made[100]->delayed > 0) /* it is somewhere among the first */
+		(void)!task_sleep_until(clock_now_ns() + 10000);
+	CHECK(syncing);
+	make_until(&count, MANY);
+	while (syncing)
+		(void)!waitq_wait(&all_done, TASK_FOREVER, WAIT_SURE);
+	CHECK(fs->inode_buckets > buckets);
+	/* What was there when it began is not promised any more. */
+	for (uint32_t i = 0; i < before; i++)
+		CHECK_INT(made[i] ? made[i]->delayed : 0, 0);
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct ext4_inode *found;
+
+		if (!made[i])
+			continue;
+		CHECK_INT(ext4_iget(fs, made[i]->number, &found), 0);
+		CHECK(found == made[i]);
+		inode_put(&found->inode);
+		inode_put(&found->inode);
+	}
+}
+
+static void a_sync_finds_all_files_while_there_are_more_and_more(void)
+{
+	image_cache_bytes = UINT64_C(512) << 20; /* nothing is written for want of room */
+	for (image_seed = 1; image_seed < 4; image_seed++)
+		image_run("-b 4096 -N 20000", MIB(128), grows_under_a_sync);
+}
+
 static const struct test tests[] = {
+	TEST_LONG(a_sync_finds_all_files_while_there_are_more_and_more, 120),
 	TEST_LONG(each_finds_its_own_bytes_in_any_order_of_tasks, 900),
 };
 TEST_MAIN(tests)

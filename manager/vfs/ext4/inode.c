@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define BUCKETS 4096u
+#define BUCKETS 4096u /* of the table at first; it doubles */
+#define BUCKETS_MAX (1u << 20)
 #define EPOCH_BITS 2u /* of an extra time field: seconds above 32 bits */
 #define EPOCH_MASK 3u
 #define NS_PER_S 1000000000u
@@ -46,6 +47,32 @@ static struct ext4_inode *find(struct ext4 *fs, uint32_t number)
 	return inode;
 }
 
+/* Without memory chains become longer. A number's bucket is the same or a later one then. */
+static void table_grow(struct ext4 *fs)
+{
+	struct ext4_inode **old = fs->inode_table, *inode, *next;
+	uint32_t count = fs->inode_buckets;
+
+	if (fs->inodes_in_memory < count || count >= BUCKETS_MAX)
+		return;
+	fs->inode_table = calloc((size_t)2 * count, sizeof(struct ext4_inode *));
+	if (!fs->inode_table) {
+		fs->inode_table = old;
+		return;
+	}
+	fs->inode_buckets = 2 * count;
+	for (uint32_t i = 0; i < count; i++) {
+		for (inode = old[i]; inode; inode = next) {
+			struct ext4_inode **bucket = bucket_of(fs, inode->number);
+
+			next = inode->hash_next;
+			inode->hash_next = *bucket;
+			*bucket = inode;
+		}
+	}
+	free(old);
+}
+
 uint32_t ext4_group_of_inode(const struct ext4 *fs, uint32_t number)
 {
 	return (number - 1) / fs->inodes_per_group;
@@ -54,11 +81,12 @@ uint32_t ext4_group_of_inode(const struct ext4 *fs, uint32_t number)
 /* In the table, with one reference, and nothing of the disk's inode yet. */
 static struct ext4_inode *inode_make(struct ext4 *fs, uint32_t number)
 {
-	struct ext4_inode **bucket = bucket_of(fs, number);
-	struct ext4_inode *inode = calloc(1, sizeof(*inode));
+	struct ext4_inode *inode = calloc(1, sizeof(*inode)), **bucket;
 
 	if (!inode)
 		return NULL;
+	table_grow(fs);
+	bucket = bucket_of(fs, number);
 	inode->fs = fs;
 	inode->number = number;
 	inode->inode.refs = 1;

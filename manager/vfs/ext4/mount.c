@@ -312,6 +312,7 @@ int ext4_files_write(struct ext4 *fs)
 
 	for (uint32_t bucket = 0; bucket < fs->inode_buckets; bucket++) {
 		struct ext4_inode *inode = fs->inode_table[bucket], *next;
+		uint32_t buckets = fs->inode_buckets;
 
 		/* Each is held while it is written, and the next found from it then. */
 		for (; inode; inode = next) {
@@ -330,6 +331,11 @@ int ext4_files_write(struct ext4 *fs)
 				first = r;
 			next = inode->hash_next;
 			inode_put(&inode->inode);
+			if (fs->inode_buckets == buckets)
+				continue;
+			/* It has grown: some are in later buckets now; again what is here. */
+			buckets = fs->inode_buckets;
+			next = fs->inode_table[bucket];
 		}
 	}
 	return first;
