@@ -10,8 +10,8 @@
 #include <sys/syscall.h>
 
 /* In turns of a pause each, some 25 ns. */
-#define CLAIM_TURNS 600u /* until the manager takes the call: where a thread begins */
-#define CLAIM_TURNS_MIN 64u
+#define CLAIM_TURNS 1200u    /* until the manager takes the call: where a thread begins */
+#define CLAIM_TURNS_MIN 600u /* it may be at another's call: one that makes a file takes 15 us */
 #define CLAIM_TURNS_MAX 2500u
 #define SERVED_TURNS 3000u	 /* while it works on the call */
 #define SERVED_TURNS_WAITING 64u /* the same, for calls that wait for others as a rule */
