@@ -23,6 +23,16 @@
  *     IDLE       yes     a ring of the doorbell (-> LOOKING)
  *     PARKED     no      somebody gave a place back (-> LOOKING)
  *
+ * An executor is spare from when it parks or has looked in vain until it finds a call, in
+ * whatever state it is meanwhile. Who asks to be told of GROW begins a call only if another is
+ * spare, and so goes on if the call sleeps. It counts itself out first, with a full
+ * barrier: of two that find calls at the same time at least one sees that none is left.
+ *
+ *     one                     other
+ *     finds a call            finds a call
+ *     spare - 1               spare - 1
+ *     spare == 0: GROW        spare == 0: GROW
+ *
  * Way down: hascall_exec -> serve -> call_run -> front_call -> x64_sys_call.
  */
 #include <hascall/kernel.h>
@@ -57,6 +67,7 @@ struct hascall_area {
 	/* atomic */
 	atomic_t places; /* that nobody has */
 	atomic_t parked;
+	atomic_t spare;
 	atomic_t ends; /* times END was met: who was inside then leaves */
 	struct irq_work hand_over;
 	wait_queue_head_t parking;
@@ -87,6 +98,7 @@ struct hascall_executor {
 	struct hascall_area *area;
 	struct async_syscall_executor __user *record;
 	bool has_place;
+	bool is_spare;	/* counted in the area's */
 	bool gives_way; /* a sleep gives the place away: not while it sleeps for want of calls */
 	u32 flags;	/* enum async_syscall_lend_flags */
 	u32 cursor;
@@ -127,6 +139,10 @@ void place_end(struct hascall_executor *x);
 bool place_try(struct hascall_executor *x);
 /* Sleep for one. 0: x has it; ASYNC_SYSCALL_IDLE; -ESHUTDOWN: END was met; -ERESTARTSYS. */
 int place_wait(struct hascall_executor *x);
+/* It has looked in vain: it is spare. */
+void place_spare(struct hascall_executor *x);
+/* It has found something, or leaves: it is not. */
+void place_found(struct hascall_executor *x);
 /* END was met: all that are inside leave. */
 void place_shut(struct hascall_executor *x);
 /* The executor that this thread is, if it is inside hascall_exec(); or NULL. */

@@ -20,8 +20,8 @@
 
 /* As SLOT_TRIES of slot/slot.h: an honest peer moves the word at most twice meanwhile. */
 #define ENTRY_TRIES 4
-/* Others clear and set bits of the same word: honest ones do so 64 times in a row at most. */
-#define HINT_TRIES 256
+/* Others clear and set bits of the same word: after so many losses in a row, others come first. */
+#define HINT_TRIES 4
 #define HINT_WORDS (HINT_ENTRIES / 64)
 /* How many entries one window of a search visits. */
 #define ENTRIES_AT_ONCE 64u
@@ -83,6 +83,18 @@ fault:
 	return -EFAULT;
 }
 
+/* What claim_open() would find, without the claim. */
+static __always_inline int peek_open(u32 word)
+{
+	int state = word_state(word);
+
+	if (state < 0)
+		return state;
+	if (state == SYSCALL_END)
+		return -ESHUTDOWN;
+	return state == SYSCALL_HASCALL && !(word & SYSCALL_HELD) ? 0 : -EAGAIN;
+}
+
 /* Claim the entry with this index, as claim_open(). */
 static __always_inline int claim(struct hascall_executor *x, u32 index, u32 held)
 {
@@ -119,11 +131,7 @@ static __always_inline int visit(struct hascall_executor *x, u32 first, u32 coun
 		unsafe_get_user(word, &e[i].state, fault);
 		if (word == SYSCALL_NONE) /* by far the most often */
 			continue;
-		if (take)
-			r = claim_open(x, first + i, word, 0);
-		else if (!(word & SYSCALL_HELD) && word_state(word) != SYSCALL_EXECUTING &&
-			 word_state(word) != SYSCALL_COMPLETED && word_state(word) != SYSCALL_NONE)
-			r = word_state(word) == SYSCALL_END ? -ESHUTDOWN : 0;
+		r = take ? claim_open(x, first + i, word, 0) : peek_open(word);
 	}
 	user_access_end();
 	return r;
@@ -154,7 +162,8 @@ static __always_inline int visit_all(struct hascall_executor *x, bool take)
 
 /*
  * One bit of those from `from` on and below `to` in a block of hints; with `take`, it is
- * cleared. Its number. Words that stand for no entry are looked at, too.
+ * cleared. Its number; -EALREADY: others were faster. Words that stand for no entry are looked
+ * at, too.
  */
 static __always_inline long find_in_block(u64 __user *word, u32 from, u32 to, bool take)
 {
@@ -177,9 +186,9 @@ static __always_inline long find_in_block(u64 __user *word, u32 from, u32 to, bo
 				user_access_end();
 				return i * 64 + __builtin_ctzll(bit);
 			}
-			if (--tries == 0) { /* who changes it so often does it on purpose */
+			if (--tries == 0) {
 				user_access_end();
-				return -EPROTO;
+				return -EALREADY;
 			}
 		}
 	}

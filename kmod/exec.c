@@ -279,18 +279,26 @@ static int chain_resume(struct hascall_executor *x)
 	return r != -EAGAIN ? r : x->tells ? -ECOMM : 0;
 }
 
+/* Must another thread be brought before a call is begun? */
+static bool must_grow(const struct hascall_executor *x)
+{
+	return (x->flags & ASYNC_SYSCALL_TELL_GROW) && atomic_read(&x->area->spare) == 0;
+}
+
 /* Look once at the entries; execute one call, or its chain. */
 static int look(struct hascall_executor *x)
 {
 	int r;
 
-	/* Must another thread be brought before a call is begun? */
-	if ((x->flags & ASYNC_SYSCALL_TELL_GROW) && atomic_read(&x->area->parked) == 0) {
+	if (x->is_spare || must_grow(x)) {
 		r = entry_peek(x);
-		if (r == 0)
-			return -EXFULL;
-		if (r != -ESHUTDOWN && r != -EAGAIN)
+		if (r == -EAGAIN)
+			return LOOK_FOUND_NOTHING;
+		if (r && r != -ESHUTDOWN)
 			return r;
+		place_found(x);
+		if (r == 0 && must_grow(x))
+			return -EXFULL;
 	}
 	if (!front_may_execute())
 		return -EPERM;
@@ -344,6 +352,7 @@ static int rest(struct hascall_executor *x)
 {
 	u64 now = ktime_get_ns();
 
+	place_spare(x);
 	if (x->look_until_ns == 0)
 		x->look_until_ns = now + x->area->spin_ns;
 	if (now < x->look_until_ns) {

@@ -90,10 +90,25 @@ void place_end(struct hascall_executor *x)
 	preempt_disable();
 	preempt_notifier_unregister(&x->notifier);
 	preempt_enable();
+	place_found(x);
 	if (x->has_place) {
 		x->has_place = false;
 		place_give(x->area);
 	}
+}
+
+void place_spare(struct hascall_executor *x)
+{
+	if (!x->is_spare)
+		atomic_inc(&x->area->spare);
+	x->is_spare = true;
+}
+
+void place_found(struct hascall_executor *x)
+{
+	if (x->is_spare)
+		atomic_dec_return(&x->area->spare); /* a full barrier: core.h */
+	x->is_spare = false;
 }
 
 bool place_try(struct hascall_executor *x)
@@ -141,6 +156,9 @@ int place_wait(struct hascall_executor *x)
 	DEFINE_WAIT(wait);
 	int r = 0;
 
+	if (place_try(x))
+		return 0;
+	place_spare(x);
 	WRITE_ONCE(x->gives_way, false);
 	atomic_inc(&area->parked);
 	for (;;) {

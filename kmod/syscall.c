@@ -66,6 +66,19 @@ static bool is_trapped(const struct pt_regs *regs)
 	return regs->ax == regs->orig_ax && sigismember(&current->pending.signal, SIGSYS);
 }
 
+/*
+ * A call that was not made, and "begins again": a signal may ask for that, but nothing else. As
+ * the answer of a filter it would be asked for, and given, for ever.
+ */
+static bool is_no_answer(const struct pt_regs *regs)
+{
+	long r = (long)regs->ax;
+
+	return (r == -ERESTARTSYS || r == -ERESTARTNOINTR || r == -ERESTARTNOHAND ||
+		r == -ERESTART_RESTARTBLOCK) &&
+	       !signal_pending(current);
+}
+
 long hascall_front_call(struct pt_regs *regs, bool goes_on)
 {
 	long number = syscall_enter_from_user_mode_work(regs, (long)regs->orig_ax);
@@ -74,6 +87,8 @@ long hascall_front_call(struct pt_regs *regs, bool goes_on)
 		regs->ax = (unsigned long)checked_call(regs, number, goes_on);
 	else if (is_trapped(regs))
 		regs->ax = (unsigned long)-ENOSYS;
+	else if (is_no_answer(regs))
+		regs->ax = (unsigned long)-EINTR;
 	syscall_exit_nested(regs);
 	return (long)regs->ax;
 }

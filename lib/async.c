@@ -42,6 +42,25 @@ static struct {
 	struct async_area area[ASYNC_SYSCALL_AREAS_MAX];
 } __attribute__((aligned(4096))) of_process;
 
+/*
+ * Not wiped: descriptors of the module's device, which a child inherits, that has no use for
+ * them. Lock; and the child, which is one thread.
+ */
+static struct {
+	bool watched; /* forget_in_child() is called in children */
+	bool open[ASYNC_SYSCALL_AREAS_MAX];
+	struct kernel_area kernel[ASYNC_SYSCALL_AREAS_MAX];
+} devices;
+
+static void forget_in_child(void)
+{
+	for (unsigned int i = 0; i < ASYNC_SYSCALL_AREAS_MAX; i++) {
+		if (devices.open[i])
+			kernel_forget_in_child(&devices.kernel[i]);
+		devices.open[i] = false;
+	}
+}
+
 /* Each time anew: cheap, and two threads may do it at once. 0 or -ENOMEM. */
 static int wipe_in_children(void)
 {
@@ -91,6 +110,12 @@ static void begin_kernel(struct async_area *a)
 
 	if (kernel_begin(&setup, &a->kernel) < 0)
 		a->kernel.handle = -1;
+	if (a->kernel.handle < 0 || a->kernel.patched)
+		return;
+	if (!devices.watched)
+		devices.watched = pthread_atfork(NULL, NULL, forget_in_child) == 0;
+	devices.kernel[a - of_process.area] = a->kernel;
+	devices.open[a - of_process.area] = true;
 }
 
 int async_syscall_init(struct syscall_info *array, uint32_t count, uint32_t flags)
@@ -132,6 +157,7 @@ int async_syscall_exit(int number)
 		r = of_process.area[number].inside > 0 ? -EBUSY : 0;
 		if (r == 0) {
 			__atomic_store_n(&of_process.area[number].open, false, __ATOMIC_RELAXED);
+			devices.open[number] = false;
 			kernel_forget(&of_process.area[number].kernel);
 		}
 	}

@@ -33,12 +33,19 @@ static int open_device(void)
 /* Written before main(). */
 static bool device_was_seen;
 
-/* The loader, or the start of a static program, has just made calls like these. */
+/*
+ * The loader has just made calls like these. A program without a loader has not, and a filter
+ * may kill it for them: there, it is looked for when it is wanted, by a thread without a filter.
+ */
 static __attribute__((constructor)) void look_for_device(void)
 {
 	int saved_errno = errno;
-	int fd = is_wanted() && getauxval(AT_ASYNC_SYSCALL) == 0 ? open_device() : -1;
+	bool has_loader = getauxval(AT_BASE) != 0;
+	int fd = -1;
 
+	if (is_wanted() && has_loader && getauxval(AT_ASYNC_SYSCALL) == 0)
+		fd = open_device();
+	device_was_seen = !has_loader;
 	if (fd >= 0) {
 		device_was_seen = true;
 		syscall(SYS_close, fd);
@@ -94,13 +101,12 @@ int kernel_begin(const struct async_syscall_setup *setup, struct kernel_area *re
 }
 
 /* If the application has closed it, its number may be that of another file by now. */
-static void close_device(const struct kernel_area *area)
+static bool has_device(const struct kernel_area *area)
 {
 	struct stat status;
 
-	if (fstat(area->handle, &status) == 0 && S_ISCHR(status.st_mode) &&
-	    status.st_rdev == area->device)
-		syscall(SYS_close, area->handle);
+	return fstat(area->handle, &status) == 0 && S_ISCHR(status.st_mode) &&
+	       status.st_rdev == area->device;
 }
 
 void kernel_forget(struct kernel_area *area)
@@ -109,8 +115,8 @@ void kernel_forget(struct kernel_area *area)
 
 	if (area->handle >= 0 && area->patched)
 		syscall(ASYNC_SYSCALL_INIT_NUMBER, NULL, area->handle);
-	else if (area->handle >= 0)
-		close_device(area);
+	else if (area->handle >= 0 && has_device(area))
+		syscall(SYS_close, area->handle);
 	area->handle = -1;
 	errno = saved_errno;
 }
@@ -129,6 +135,8 @@ long kernel_lend(const struct kernel_area *area, struct async_syscall_executor *
 {
 	uint64_t handle = (uint64_t)area->handle;
 	uint64_t address = (uintptr_t)record;
+	int saved_errno = errno;
+	bool may_lend = area->patched || has_device(area);
 	const struct slot_call patched = {
 		.num = ASYNC_SYSCALL_EXEC_NUMBER,
 		.arg = { handle, address },
@@ -136,5 +144,8 @@ long kernel_lend(const struct kernel_area *area, struct async_syscall_executor *
 	const struct slot_call device = { .num = SYS_ioctl,
 					  .arg = { handle, HASCALL_EXEC, address } };
 
+	errno = saved_errno;
+	if (!may_lend)
+		return -EBADF;
 	return syscall_unless(area->patched ? &patched : &device, word, KERNEL_LEND_NOT);
 }

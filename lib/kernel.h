@@ -13,7 +13,8 @@
  * How it is found. A system call that a seccomp filter does not know can be deadly, so
  * nothing is tried: the auxiliary vector tells of a patched kernel. The device was looked
  * for when the program was loaded, when openat() was in use anyway; it is opened only where
- * it was seen then, and by threads without a filter. Environment HASCALL_KERNEL=0: neither, never.
+ * it was seen then, or the program is static and has no loader, and by threads without a filter.
+ * Environment HASCALL_KERNEL=0: neither, never.
  *
  * Way down: kernel_lend -> syscall(601), or ioctl.
  */
@@ -37,7 +38,8 @@ void kernel_forget_in_child(struct kernel_area *area);
 
 /*
  * Lend the calling thread, unless the bit KERNEL_LEND_NOT is set in *word: enum
- * async_syscall_why, or -errno as kernel.h has it. -ECANCELED: the bit is set. A thread that is
+ * async_syscall_why, or -errno as kernel.h has it; -EBADF: its descriptor was closed, and is
+ * nobody's or another file's by now. -ECANCELED: the bit is set. A thread that is
  * interrupted by the signal of cut.h looks at the bit again before it is lent again.
  */
 #define KERNEL_LEND_NOT 4u

@@ -214,6 +214,14 @@ static void mark_again(struct hascall *h)
 	}
 }
 
+static bool any_result(const struct hascall *h)
+{
+	for (uint32_t word = 0; word < h->done_words; word++)
+		if (__atomic_load_n(&h->done[word], __ATOMIC_SEQ_CST))
+			return true;
+	return false;
+}
+
 /* The kernel will not have this thread: it goes on by itself. */
 static void fall(struct worker *w, long why)
 {
@@ -230,6 +238,8 @@ static void fall(struct worker *w, long why)
 	counts_add(h, POOL_SEARCHING);
 	if (why == -EFAULT)
 		mark_again(h);
+	if (any_result(h)) /* it may be of this worker, which has not told */
+		pool_tell(h, __atomic_load_n(&h->attention, __ATOMIC_SEQ_CST));
 	area_fence();
 }
 

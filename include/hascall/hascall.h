@@ -40,11 +40,11 @@ struct hascall;
  *          hascall_close() frees the memory. The parent goes on as before. A child
  *          of vfork() must not use areas.
  * Kernel   where it has executors (hascall/kernel.h), the workers are lent to it, and
- *          execute there. The promises are the same, but: `parallel` workers and one
- *          to spare stay when idle; hascall_stats.blocked and .wakes stay 0; with HASCALL_POLLING
- *          the workers execute by themselves, as they do from when the kernel will not have
- *          one of them. A seccomp filter must let them make calls 600 and 601. Environment
- *          HASCALL_KERNEL=0: no workers are lent.
+ *          execute there. The promises are the same, but: of those that are idle, `parallel`
+ *          and one to spare may stay; hascall_stats.blocked and .wakes stay 0; with
+ *          HASCALL_POLLING the workers execute by themselves, as they do from when the kernel
+ *          will not have one of them. A seccomp filter must let them make calls 600 and 601.
+ *          Environment HASCALL_KERNEL=0: no workers are lent.
  */
 
 #define HASCALL_ENTRIES_MAX 4096u

@@ -20,6 +20,8 @@
  *
  * Order    an executor visits the entries in turn; of those lent, `running` look for
  *          calls at a time. When one sleeps in a call, another goes on in its place.
+ * Spare    those that wait for their turn to look, and those that look in vain, asleep or
+ *          awake: they see to what is posted while the others sleep in calls.
  * Limit    ASYNC_SYSCALL_ENTRIES_MAX entries an area; ASYNC_SYSCALL_AREAS_MAX areas
  *          a process (patched kernel; the module: one a descriptor).
  * Owner    all memory is the process's. Unmapped in flight: executors give -EFAULT.
@@ -124,7 +126,7 @@ struct async_syscall_executor {
  */
 enum async_syscall_why {
 	ASYNC_SYSCALL_ENDED, /* an entry holds SYSCALL_END */
-	ASYNC_SYSCALL_GROW,  /* all others sleep in calls: lend another thread, and this one */
+	ASYNC_SYSCALL_GROW,  /* no other is spare: lend another thread, and this one */
 	ASYNC_SYSCALL_IDLE,  /* not needed for idle_ms: the thread may end */
 	ASYNC_SYSCALL_TELL,  /* a call was completed and *attention is not 0; lend it again */
 };

@@ -105,6 +105,46 @@ static void spare_executors_are_told_to_go(void)
 	CHECK_INT(lent_forget(&area), 0);
 }
 
+/* Two that are both awake may find the same call, and each take itself for the last. */
+static void await_all_asleep(void)
+{
+	for (uint32_t i = 0; i < __atomic_load_n(&area.count, __ATOMIC_RELAXED); i++) {
+		while (!__atomic_load_n(&area.thread[i].tid, __ATOMIC_ACQUIRE))
+			usleep(200);
+		lent_await_asleep(area.thread[i].tid);
+	}
+}
+
+/* Who sleeps for want of calls will do as well as who is parked. */
+static void threads_are_asked_for_only_when_none_is_idle(void)
+{
+	char bytes[2];
+	int fds[2];
+
+	area.setup.running = 4;
+	area.grows = true;
+	begin(2);
+	CHECK_INT(pipe(fds), 0);
+	for (uint32_t i = 0; i < 50; i++) {
+		await_all_asleep();
+		CHECK_INT(lent_call(&area, i % 8, SYS_getppid, NO_ARGS), getppid());
+	}
+	await_all_asleep();
+	lent_post(&area, 0, SYS_read, ARGS((uint64_t)fds[0], (uintptr_t)&bytes[0], 1));
+	lent_await(&area, 0, SYSCALL_EXECUTING);
+	CHECK_INT(__atomic_load_n(&area.count, __ATOMIC_RELAXED), 2);
+	/* The second begins when nobody is idle any more. */
+	lent_post(&area, 1, SYS_read, ARGS((uint64_t)fds[0], (uintptr_t)&bytes[1], 1));
+	lent_await(&area, 1, SYSCALL_EXECUTING);
+	CHECK(__atomic_load_n(&area.count, __ATOMIC_RELAXED) > 2);
+	CHECK_INT(lent_call(&area, 2, SYS_write, ARGS((uint64_t)fds[1], (uintptr_t) "xy", 2)), 2);
+	CHECK_INT(lent_take(&area, 0), 1);
+	CHECK_INT(lent_take(&area, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	lent_end(&area, END_ENTRY);
+}
+
 /* Chains. */
 
 /* Post calls of a chain into entries from `first` on; link words get their `next`. */
@@ -559,6 +599,7 @@ static const struct test tests[] = {
 	TEST_LONG(executors_that_sleep_are_replaced, 60),
 	TEST(without_help_a_call_waits_for_a_sleeping_executor),
 	TEST(spare_executors_are_told_to_go),
+	TEST(threads_are_asked_for_only_when_none_is_idle),
 	TEST(a_chain_hands_results_on),
 	TEST(a_failure_ends_a_chain),
 	TEST(links_that_lead_nowhere_end_a_chain),

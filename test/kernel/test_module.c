@@ -2,6 +2,7 @@
  * test_module.c - what is so with the module only: threads it may not serve, its descriptor.
  */
 #include "hascall/hascall.h"
+#include "lib/kernel.h"
 #include "test/harness.h"
 #include "test/kernel/filter.h"
 #include "test/kernel/lent.h"
@@ -175,10 +176,71 @@ static void who_is_filtered_does_not_look_for_the_device(void)
 	hascall_close(h);
 }
 
-/* A fifo, which nobody ever opens for writing: the library is in this program, too. */
+/* Who opens a file as lib/kernel.c opens the device is killed. */
+static void forbid_device(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_NOCTTY, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = ARRAY_COUNT(code), .filter = code };
+
+	CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	CHECK_INT(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), 0);
+}
+
+/* A static program has opened nothing before. */
+static void a_static_program_does_not_look_for_the_device_at_its_start(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		forbid_device();
+		execl("/proc/self/exe", "test_module", "-l", NULL);
+		_exit(1);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+}
+
+/* The application has closed the descriptor, and opened something else. */
+static void a_number_that_is_another_files_is_left_alone(void)
+{
+	static struct async_syscall_executor record;
+	const struct async_syscall_setup setup = {
+		.size = sizeof(setup),
+		.array = (uintptr_t)entry,
+		.count = ENTRIES,
+	};
+	const uint32_t never = 0;
+	struct kernel_area device;
+	int fds[2];
+
+	if (!lent_is_there() || lent_is_patched())
+		SKIP("this kernel has not the module");
+	CHECK_INT(kernel_begin(&setup, &device), 0);
+	CHECK_INT(pipe(fds), 0);
+	CHECK_INT(dup2(fds[0], device.handle), device.handle);
+	close(fds[0]);
+	CHECK_INT(kernel_lend(&device, &record, &never), -EBADF);
+	fds[0] = device.handle;
+	kernel_forget(&device);
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A fifo, which nobody ever opens for writing. */
 static void a_device_that_is_none_holds_nobody_up(void)
 {
 	int status = -1;
+	struct hascall *h;
 	pid_t pid;
 
 	if (!lent_is_there() || lent_is_patched())
@@ -188,8 +250,10 @@ static void a_device_that_is_none_holds_nobody_up(void)
 	pid = fork();
 	if (pid == 0) {
 		alarm(5);
-		execl("/proc/self/exe", "test_module", "-l", NULL);
-		_exit(1);
+		h = open_area();
+		CHECK_INT(hascall_in_kernel(h), 0);
+		hascall_close(h);
+		_exit(0);
 	}
 	CHECK_INT(waitpid(pid, &status, 0), pid);
 	CHECK_INT(unlink(HASCALL_DEVICE), 0);
@@ -205,6 +269,8 @@ static const struct test tests[] = {
 	TEST(a_descriptor_closed_under_its_executors_frees_nothing),
 	TEST(a_wait_that_is_handed_back_goes_on),
 	TEST(who_is_filtered_does_not_look_for_the_device),
+	TEST(a_static_program_does_not_look_for_the_device_at_its_start),
+	TEST(a_number_that_is_another_files_is_left_alone),
 	TEST(a_device_that_is_none_holds_nobody_up),
 };
 TEST_MAIN(tests)

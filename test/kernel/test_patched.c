@@ -35,6 +35,20 @@ static void a_filter_is_asked_about_each_call(void)
 	lent_end(&area, END_ENTRY);
 }
 
+/* By these the kernel tells itself that a call is to begin again: here nothing has begun. */
+static void a_filter_cannot_make_a_call_begin_again_for_ever(void)
+{
+	static const uint32_t again[] = { 512, 513, 514, 516 };
+	static const uint32_t num[] = { SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid };
+
+	begin(2);
+	for (uint32_t i = 0; i < ARRAY_COUNT(again); i++) {
+		forbid(num[i], SECCOMP_RET_ERRNO | again[i], SECCOMP_FILTER_FLAG_TSYNC);
+		CHECK_INT(lent_call(&area, 1, num[i], NO_ARGS), -EINTR);
+	}
+	lent_end(&area, END_ENTRY);
+}
+
 /* A filter that kills: the thread that executes dies; the others go on with the place it had. */
 static void a_filter_may_kill_the_executor(void)
 {
@@ -101,8 +115,11 @@ static void a_filter_may_trap(void)
 }
 
 static const struct test tests[] = {
-	TEST(a_filter_is_asked_about_each_call), TEST(a_filter_may_kill_the_executor),
-	TEST(a_filter_may_kill_the_process),	 TEST(a_filter_may_trap),
+	TEST(a_filter_is_asked_about_each_call),
+	TEST(a_filter_cannot_make_a_call_begin_again_for_ever),
+	TEST(a_filter_may_kill_the_executor),
+	TEST(a_filter_may_kill_the_process),
+	TEST(a_filter_may_trap),
 	TEST(tracing_sees_posted_calls),
 };
 TEST_MAIN(tests)

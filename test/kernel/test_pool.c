@@ -312,6 +312,38 @@ static void the_application_may_close_the_descriptor(void)
 	close(fds[1]);
 }
 
+/* An array of the protocol's own level: its child cannot close it. */
+static void a_forked_child_keeps_no_descriptor_of_an_array(void)
+{
+	int before = dup(0);
+	int status = -1;
+	int after;
+	pid_t pid;
+
+	if (!lent_is_there())
+		SKIP("this kernel executes no calls for others");
+	close(before);
+	for (unsigned int i = 0; i < 3; i++)
+		CHECK_INT(async_syscall_init(entry, ENTRIES, 0), i);
+	CHECK_INT(async_syscall_exit(1), 0);
+	after = dup(0);
+	CHECK_INT(after, lent_is_patched() ? before : before + 1);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		close(after);
+		CHECK_INT(dup(0), before);
+		_exit(0);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+	close(after);
+	CHECK_INT(async_syscall_exit(0), 0);
+	CHECK_INT(async_syscall_exit(2), 0);
+	CHECK_INT(dup(0), before);
+	close(before);
+}
+
 static void a_forked_child_keeps_no_descriptor(void)
 {
 	int before = dup(0);
@@ -353,5 +385,6 @@ static const struct test tests[] = {
 	TEST(a_filter_put_on_all_threads_is_obeyed),
 	TEST(the_application_may_close_the_descriptor),
 	TEST(a_forked_child_keeps_no_descriptor),
+	TEST(a_forked_child_keeps_no_descriptor_of_an_array),
 };
 TEST_MAIN(tests)

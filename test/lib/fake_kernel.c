@@ -22,6 +22,7 @@ struct fake_area {
 	pthread_cond_t parking;
 	/* lock */
 	unsigned int places, parked, ends;
+	unsigned int spare; /* parked, or they have looked in vain */
 };
 
 /* By handle. */
@@ -35,6 +36,7 @@ struct executor {
 	const uint32_t *word;
 	bool has_place;
 	bool tells;
+	bool is_spare; /* counted */
 	unsigned int ends;
 	uint32_t cursor;
 	uint32_t index;
@@ -100,11 +102,20 @@ static bool is_called_back(const struct executor *x)
 	return __atomic_load_n(x->word, __ATOMIC_ACQUIRE) & KERNEL_LEND_NOT;
 }
 
+/* Lock held. */
+static void count_spare(struct executor *x, bool is_spare)
+{
+	if (x->is_spare != is_spare)
+		x->area->spare += is_spare ? 1u : -1u;
+	x->is_spare = is_spare;
+}
+
 static void place_give(struct executor *x)
 {
 	struct fake_area *a = x->area;
 
 	pthread_mutex_lock(&a->lock);
+	count_spare(x, false);
 	if (x->has_place) {
 		a->places++;
 		x->has_place = false;
@@ -151,6 +162,7 @@ static long place_get(struct executor *x)
 	if (x->has_place)
 		return GO_ON;
 	pthread_mutex_lock(&a->lock);
+	count_spare(x, true);
 	a->parked++;
 	r = park(x);
 	a->parked--;
@@ -158,12 +170,14 @@ static long place_get(struct executor *x)
 	return r;
 }
 
-static bool is_anybody_parked(const struct executor *x)
+/* It has found a call, and is spare no longer: is any other? */
+static bool is_another_spare(struct executor *x)
 {
 	bool is;
 
 	pthread_mutex_lock(&x->area->lock);
-	is = x->area->parked > 0;
+	count_spare(x, false);
+	is = x->area->spare > 0;
 	pthread_mutex_unlock(&x->area->lock);
 	return is;
 }
@@ -313,6 +327,8 @@ static long run(struct executor *x, bool has_result, int64_t result)
 		if (x->tells)
 			return leave(x, ASYNC_SYSCALL_LEFT_CALL, 0, ASYNC_SYSCALL_TELL);
 	}
+	if (r == -EAGAIN && x->tells && fake_get(&fake_kernel.refuse_told))
+		return fake_get(&fake_kernel.refuse_told);
 	if (r == -EAGAIN)
 		return x->tells ? ASYNC_SYSCALL_TELL : GO_ON;
 	return r;
@@ -340,12 +356,15 @@ static long resume(struct executor *x)
 	return run(x, has_result, r->ret);
 }
 
-static void idle(const struct executor *x)
+static void idle(struct executor *x)
 {
 	uint32_t *rings = at(x->area->setup.rings);
 	uint32_t *sleepers = at(x->area->setup.sleepers);
 	uint32_t seen = __atomic_load_n(rings, __ATOMIC_ACQUIRE);
 
+	pthread_mutex_lock(&x->area->lock);
+	count_spare(x, true);
+	pthread_mutex_unlock(&x->area->lock);
 	__atomic_fetch_add(sleepers, 1, __ATOMIC_SEQ_CST);
 	if (find(x) < 0)
 		futex_wait(rings, seen, FOREVER);
@@ -364,8 +383,8 @@ static long serve(struct executor *x)
 			break;
 		if (__atomic_load_n(&x->area->ends, __ATOMIC_RELAXED) != x->ends)
 			return ASYNC_SYSCALL_ENDED;
-		if ((x->record->flags & ASYNC_SYSCALL_TELL_GROW) && find(x) >= 0 &&
-		    !is_anybody_parked(x))
+		if (find(x) >= 0 && !is_another_spare(x) &&
+		    (x->record->flags & ASYNC_SYSCALL_TELL_GROW))
 			return ASYNC_SYSCALL_GROW;
 		if (refusal(false))
 			return refusal(false);

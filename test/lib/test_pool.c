@@ -249,6 +249,23 @@ static void pool_does_not_grow_for_calls_that_run(void)
 	hascall_close(h);
 }
 
+/* Idle workers will do, however many may run at a time. */
+static void calls_one_by_one_need_few_workers(void)
+{
+	struct hascall *h = open_with(&(struct hascall_options){ .parallel = 64 });
+
+	for (unsigned int i = 0; i < 500; i++) {
+		int64_t ret;
+		uint64_t ticket;
+
+		CHECK_INT(hascall_post(h, SYS_getppid, (uint64_t[6]){ 0 }, 0, 0, &ticket), 0);
+		CHECK_INT(hascall_wait(h, ticket, -1, 0, &ret), 0);
+		usleep(i % 8 ? 0 : 1000);
+	}
+	CHECK(workers_peak(h) < 16);
+	hascall_close(h);
+}
+
 static void idle_workers_end_but_for_one(void)
 {
 	const struct timespec t = { .tv_nsec = 20000000 };
@@ -413,6 +430,7 @@ static const struct test tests[] = {
 	TEST(pool_grows_when_workers_are_found_blocked),
 	TEST(watcher_rests_while_the_full_pool_is_blocked),
 	TEST(pool_does_not_grow_for_calls_that_run),
+	TEST(calls_one_by_one_need_few_workers),
 	TEST(idle_workers_end_but_for_one),
 	TEST(workers_take_no_signals_of_the_application),
 	TEST(setuid_reaches_idle_and_running_workers),
