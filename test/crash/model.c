@@ -339,7 +339,8 @@ static void apply(struct expected *x, const struct model_edit *e, uint32_t *ret_
 		memset(x->now + from, 0, to - from);
 	} else if (e->kind == MODEL_COLLAPSE || e->kind == MODEL_INSERT) {
 		apply_shift(x, e);
-		to = size_after(e, x->size);
+		/* Zeros where it ended before, as after a cut. */
+		to = e->kind == MODEL_INSERT ? size_after(e, x->size) : x->size;
 	} else {
 		from = to = 0;
 	}

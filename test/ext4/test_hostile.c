@@ -388,6 +388,10 @@ static void change_file(struct dentry *d) MAY_YIELD
 					     : FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
 				     pick(100000), 1 + pick(50000));
 	if (pick(4) == 0)
+		(void)!vfs_fallocate(inode,
+				     pick(2) ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE,
+				     pick(24) * 4096, (1 + pick(12)) * 4096);
+	if (pick(4) == 0)
 		(void)!vfs_sync(inode, pick(2));
 }
 
