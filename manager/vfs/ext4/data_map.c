@@ -20,7 +20,7 @@
 #define SHIFT_SIZE (UINT64_C(4) << 20) /* moved without a break */
 #define FILL_PAGES 128u		       /* copied by one call, */
 #define FILL_PAGES_HERE 16u	       /* in this thread if they are no more */
-#define FILL_AHEAD (4 * CACHE_BATCH)   /* read meanwhile */
+#define FILL_AHEAD (8 * FILL_PAGES)    /* read meanwhile */
 #define HASH_UNKNOWN UINT64_C(1)       /* compare the page itself; no page has this one */
 /* Odd, as no host file's version is, and more than the files in memory count to. */
 #define VERSION_FIRST (UINT64_C(1) << 61 | 1)
@@ -409,11 +409,12 @@ static void fill_ahead(struct filling *f, uint64_t index) MAY_YIELD
 			   index + min(FILL_AHEAD, max(cache_ahead_max(), 1)));
 
 	f->ahead = max(f->ahead, index);
-	while (f->ahead < end && (f->ahead + CACHE_BATCH <= end || f->ahead <= index)) {
-		unsigned int count = (unsigned int)min(CACHE_BATCH, end - f->ahead);
+	while (f->ahead < end && (f->ahead + FILL_PAGES <= end || f->ahead <= index)) {
+		unsigned int count = (unsigned int)min(FILL_PAGES, end - f->ahead);
 
 		cache_read_ahead(pages, f->ahead, count);
 		f->ahead += count;
+		task_yield();
 	}
 }
 

@@ -8,6 +8,7 @@
 #define WINDOW_FIRST 4u	 /* pages */
 #define WINDOW_MAX 2048u /* 8 MiB: enough to keep a disk busy while one is copied */
 #define READ_PAGES 16u	 /* copied without a break */
+#define AHEAD_PAGES 128u /* begun at once: half a call to the disk, some 100 us */
 
 /* ---- pages from the disk. */
 
@@ -79,15 +80,23 @@ static struct data_stream *stream_at(struct ext4_data *d, uint64_t first)
 	return s;
 }
 
-static void begin_reads(struct ext4_inode *inode, uint64_t from, uint64_t end)
+static void begin_reads(struct ext4_inode *inode, uint64_t from, uint64_t end) MAY_YIELD
 {
 	while (from < end) {
-		unsigned int part = end - from < CACHE_BATCH ? (unsigned int)(end - from)
-							     : CACHE_BATCH;
+		unsigned int part = end - from < AHEAD_PAGES ? (unsigned int)(end - from)
+							     : AHEAD_PAGES;
 
 		cache_read_ahead(&inode->pages, from, part);
 		from += part;
+		if (from < end)
+			task_yield();
 	}
+}
+
+/* So much of a window is used up before more is begun. */
+static uint32_t used_up(uint32_t window)
+{
+	return window / 2 < AHEAD_PAGES ? window / 2 : AHEAD_PAGES;
 }
 
 static uint32_t window_max(void)
@@ -99,23 +108,23 @@ static uint32_t window_max(void)
 
 /*
  * [first, end) will be read now. What goes on where a read ended, or begins with the file, is
- * read ahead: the next window when half of the one before is used up.
+ * read ahead: a small window when half of the one before is used up, a large one piece by piece.
  */
-static void read_ahead(struct ext4_inode *inode, uint64_t first, uint64_t end)
+static void read_ahead(struct ext4_inode *inode, uint64_t first, uint64_t end) MAY_YIELD
 {
 	struct data_stream *s = stream_at(inode->data, first);
 	uint64_t file_end = (inode->size + DATA_PAGE_SIZE - 1) >> DATA_PAGE_SHIFT;
 	bool goes_on = s->window > 0 || first == 0;
-	uint64_t want;
+	uint64_t want, from;
 
 	if (!goes_on) {
 		s->window = WINDOW_FIRST / 2; /* from the next read on, if it goes on here */
 		want = end > first + 1 ? end : 0;
-	} else if (end + s->window / 2 >= s->ahead) {
+	} else if (end + s->window - used_up(s->window) >= s->ahead) {
 		s->window = s->window ? s->window * 2 : WINDOW_FIRST;
 		if (s->window > window_max())
 			s->window = window_max();
-		want = (end > s->ahead ? end : s->ahead) + s->window;
+		want = end + s->window;
 	} else {
 		want = 0;
 	}
@@ -124,8 +133,9 @@ static void read_ahead(struct ext4_inode *inode, uint64_t first, uint64_t end)
 		want = file_end;
 	if (want <= s->ahead)
 		return;
-	begin_reads(inode, s->ahead > first ? s->ahead : first, want);
+	from = s->ahead > first ? s->ahead : first;
 	s->ahead = want;
+	begin_reads(inode, from, want); /* then *s may be another one */
 }
 
 static ssize_t read_pages(struct ext4_inode *inode, char *to, size_t size, uint64_t offset)
