@@ -231,6 +231,66 @@ static void a_drop_waits_for_what_is_being_read_and_written(void)
 	with_store(drop_under_way);
 }
 
+/* A large file goes: others have their turns, and may write what is not dropped yet. */
+#define MANY 4000u
+
+static unsigned int turns;
+static bool dropped;
+
+static void take_turns(void *arg) MAY_YIELD;
+static void take_turns(void *arg)
+{
+	(void)arg;
+	while (!dropped && turns < 10) { /* then time has to pass: the drop may wait for I/O */
+		turns++;
+		task_yield();
+	}
+}
+
+static void sync_some(void *arg) MAY_YIELD;
+static void sync_some(void *arg)
+{
+	(void)arg;
+	CHECK_INT(cache_sync(&s.map, 2000, 3000), 0);
+}
+
+static void drop_large_file(void *arg) MAY_YIELD;
+static void drop_large_file(void *arg)
+{
+	uint64_t end = *(uint64_t *)arg;
+	struct cache_page *page;
+
+	turns = 0;
+	dropped = false;
+	for (unsigned int i = 0; i < MANY; i++) {
+		CHECK_INT(cache_get_new(&s.map, i, &page), 0);
+		if (i % 2)
+			cache_dirty(page);
+		cache_put(page);
+	}
+	spawn("turns", take_turns, NULL);
+	spawn("sync", sync_some, NULL);
+	cache_drop(&s.map, 0, end);
+	dropped = true;
+	CHECK_INT(turns, 10);
+	CHECK_INT(stats().dirty, 0);
+	CHECK_INT(stats().pages, MANY - (end < MANY ? end : MANY));
+}
+
+static void others_run_while_much_is_dropped(void)
+{
+	uint64_t end;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		begin_cache(PAGES(2 * MANY));
+		backing_init(&s, MANY, 4096);
+		end = i ? UINT64_MAX : MANY;
+		run_task(drop_large_file, &end);
+		backing_fini(&s);
+		end_cache();
+	}
+}
+
 static void drop_outside(void *arg) MAY_YIELD;
 static void drop_outside(void *arg)
 {
@@ -348,6 +408,7 @@ static const struct test tests[] = {
 	TEST(a_dirty_page_that_is_held_waits_for_its_release),
 	TEST(dropped_pages_are_forgotten_and_not_written),
 	TEST(a_drop_waits_for_what_is_being_read_and_written),
+	TEST(others_run_while_much_is_dropped),
 	TEST(a_drop_does_not_wait_for_other_pages),
 	TEST(a_page_whose_write_fails_meanwhile_is_dropped_all_the_same),
 	TEST(a_map_goes_away_with_all_its_pages_and_writes_none),
