@@ -362,6 +362,17 @@ static void deadline_does_not_outlive_its_call(void)
 	hascall_close(h);
 }
 
+/* Executors in the kernel show what they execute a moment late: who cancels then tries again. */
+static int cancel(struct hascall *h, uint64_t ticket)
+{
+	int r;
+
+	do
+		r = hascall_cancel(h, ticket);
+	while (r == -EAGAIN && hascall_in_kernel(h));
+	return r;
+}
+
 /*
  * Cancels at all points of a call's life, against workers that go on to other calls at
  * once: a signal that came late would show as -EINTR or -ECANCELED of an innocent one.
@@ -391,10 +402,9 @@ static void no_innocent_call_is_hit_and_no_cancel_is_lost(void)
 		seed = seed * 1664525u + 1013904223u;
 		for (uint32_t spin = seed >> 16 & 0x3fff; spin > 0; spin--)
 			__builtin_ia32_pause();
-		r = hascall_cancel(h, ticket[1]);
-		CHECK_INT(r, 0);
+		CHECK_INT(cancel(h, ticket[1]), 0);
 		CHECK_INT(result_of(h, ticket[1]), -ECANCELED);
-		r = hascall_cancel(h, ticket[2]);
+		r = cancel(h, ticket[2]);
 		CHECK(r == 0 || r == -EALREADY);
 		for (unsigned int k = 0; k < 4; k++) {
 			int64_t result;
