@@ -142,9 +142,16 @@ static int mount_in_linux(void)
 	return tool("mount -o loop %s %s 2>&1", path, mount_point);
 }
 
+/* Others of the machine may be looking into it at this moment: they go away. */
 static int unmount_in_linux(void)
 {
-	return tool("umount %s 2>&1", mount_point);
+	int status = tool("umount %s 2>&1", mount_point);
+
+	for (unsigned int i = 0; status != 0 && i < 100; i++) {
+		usleep(100000);
+		status = tool("umount %s 2>&1", mount_point);
+	}
+	return status;
 }
 
 /* Asked once: whether images may be mounted here at all. The new image is not changed by it. */
