@@ -35,10 +35,17 @@ static const char *script_name;
 static bool verbose;
 static bool failed;
 static volatile sig_atomic_t stop_signal;
+/* The mask of a wait. Else signals are blocked: none comes between a look and the wait after it. */
+static sigset_t nothing;
 
 static void on_stop(int sig)
 {
 	stop_signal = sig;
+}
+
+static void on_child(int sig)
+{
+	(void)sig; /* it ends a wait */
 }
 
 static uint64_t now_ns(void)
@@ -64,13 +71,16 @@ static void say(const struct script_step *step, const char *format, ...)
 /* False if a signal says that all is to end. */
 static bool sleep_until(uint64_t deadline_ns)
 {
-	const struct timespec t = { .tv_sec = (time_t)(deadline_ns / 1000000000u),
-				    .tv_nsec = (long)(deadline_ns % 1000000000u) };
+	uint64_t now;
 
-	while (!stop_signal)
-		if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != EINTR)
-			return true;
-	return false;
+	while (!stop_signal && (now = now_ns()) < deadline_ns) {
+		uint64_t left_ns = deadline_ns - now;
+		const struct timespec t = { .tv_sec = (time_t)(left_ns / 1000000000u),
+					    .tv_nsec = (long)(left_ns % 1000000000u) };
+
+		(void)ppoll(NULL, 0, &t, &nothing);
+	}
+	return !stop_signal;
 }
 
 static void tell_end(const struct script_step *step, pid_t pid, int status)
@@ -94,23 +104,23 @@ static void tell_end(const struct script_step *step, pid_t pid, int status)
 static pid_t take_in(bool block, pid_t wanted, const struct script_step *step)
 {
 	int status;
-	pid_t pid = waitpid(-1, &status, block ? 0 : WNOHANG);
+	pid_t pid;
 
+	while ((pid = waitpid(-1, &status, WNOHANG)) == 0 && block && !stop_signal)
+		sigsuspend(&nothing);
 	if (pid > 0)
 		tell_end(pid == wanted ? step : NULL, pid, status);
-	return pid < 0 && errno == EINTR ? 0 : pid;
+	return pid;
 }
 
 /* In the child: what init does with signals is not its programs' affair. */
 static void plain_signals(void)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-	sigset_t none;
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 
 	for (size_t i = 0; i < ARRAY_COUNT(signals); i++)
 		signal(signals[i], SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigprocmask(SIG_SETMASK, &nothing, NULL);
 }
 
 /* In the child: does not return. */
@@ -197,6 +207,7 @@ static bool is_ready(int fd)
 
 static void start_and_hear(const struct script_step *step)
 {
+	const struct timespec look = { .tv_nsec = LOOK_NS };
 	uint64_t deadline_ns = now_ns() + step->ns;
 	struct sockaddr_un address;
 	int fd = notify_socket(&address);
@@ -218,7 +229,7 @@ static void start_and_hear(const struct script_step *step)
 			failed = true;
 			break;
 		}
-		(void)poll(&wait, 1, LOOK_NS / 1000000);
+		(void)ppoll(&wait, 1, &look, &nothing);
 	}
 	close(fd);
 	unlink(address.sun_path);
@@ -301,10 +312,25 @@ static char *read_script(size_t *ret_size)
 	return text;
 }
 
+static void hear_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	sigset_t awaited;
+
+	sigemptyset(&nothing);
+	sigemptyset(&awaited);
+	for (size_t i = 0; i < ARRAY_COUNT(signals); i++) {
+		const struct sigaction action = { .sa_handler = signals[i] == SIGCHLD ? on_child
+										      : on_stop };
+
+		sigaddset(&awaited, signals[i]);
+		sigaction(signals[i], &action, NULL);
+	}
+	sigprocmask(SIG_BLOCK, &awaited, NULL);
+}
+
 int main(int argc, char **argv)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-	const struct sigaction action = { .sa_handler = on_stop }; /* waits end: no SA_RESTART */
 	struct script script;
 	size_t size;
 	char *text;
@@ -319,8 +345,7 @@ int main(int argc, char **argv)
 	if (script_parse(text, size, script_name, stderr, &script) < 0)
 		return 2;
 	free(text);
-	for (size_t i = 0; i < ARRAY_COUNT(signals); i++)
-		sigaction(signals[i], &action, NULL);
+	hear_signals();
 	for (unsigned int i = 0; i < script.count && !stop_signal; i++)
 		take_step(&script.steps[i]);
 	while (!stop_signal && take_in(true, 0, NULL) >= 0)
