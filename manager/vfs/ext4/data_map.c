@@ -389,7 +389,7 @@ static int flush_filled(struct filling *f) MAY_YIELD
 		const struct cache_page *page = f->pages[i];
 
 		/* What was left out is tried once more, to have the error. */
-		if (r == 0 && copied < (int64_t)((i + 1) * DATA_PAGE_SIZE))
+		if (r == 0 && copied < (int64_t)(i + 1) * DATA_PAGE_SIZE)
 			r = write_memory(map, page->data, DATA_PAGE_SIZE,
 					 page->index << DATA_PAGE_SHIFT);
 		/* Programs and libraries are mapped to be read: nothing will be compared. */
