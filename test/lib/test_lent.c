@@ -222,8 +222,10 @@ static void a_call_that_is_called_back_says_why(void)
 	CHECK(fake_get(&fake_kernel.interrupted) > 0);
 	call_and_check(h, 10);
 	CHECK_INT(hascall_in_kernel(h), 1);
-	CHECK_INT(__atomic_load_n(&h->attention, __ATOMIC_RELAXED),
-		  0); /* nobody is called back any more */
+	/* Nobody is called back any more, once the last one has come out. */
+	for (unsigned int i = 0; i < 10000 && __atomic_load_n(&h->attention, __ATOMIC_RELAXED); i++)
+		usleep(1000);
+	CHECK_INT(__atomic_load_n(&h->attention, __ATOMIC_RELAXED), 0);
 	hascall_close(h);
 	pipe_close(&p);
 }
