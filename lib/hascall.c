@@ -298,7 +298,22 @@ int hascall_cancel(struct hascall *h, uint64_t ticket)
 	return cut_call(h, (uint32_t)entry, -ECANCELED);
 }
 
-/* Held calls first: so each is asked before the end of the one before it drops it. */
+/*
+ * Held calls first: so each is asked before the end of the one before it drops it. Then
+ * those not begun: a worker that is called back finds none of them to go on with.
+ */
+static bool cancel_in_pass(const struct hascall *h, uint32_t entry, unsigned int pass)
+{
+	switch (pass) {
+	case 0:
+		return is_held(h, entry);
+	case 1:
+		return slot_state(&h->entry[entry]) == SYSCALL_HASCALL;
+	default:
+		return true; /* asked twice says so, and is not counted */
+	}
+}
+
 int hascall_cancel_all(struct hascall *h, uint32_t group)
 {
 	int asked = 0;
@@ -306,13 +321,11 @@ int hascall_cancel_all(struct hascall *h, uint32_t group)
 	if (!alive(h))
 		return 0;
 	h->kick_due = true;
-	for (unsigned int pass = 0; pass < 2; pass++)
+	for (unsigned int pass = 0; pass < 3; pass++)
 		for (uint32_t i = next_used(h, 0); i < h->entry_count; i = next_used(h, i + 1)) {
-			bool held = is_held(h, i);
-
 			if (group != HASCALL_ALL_GROUPS && h->call[i].group != group)
 				continue;
-			if (pass == 0 ? !held : held)
+			if (!cancel_in_pass(h, i, pass))
 				continue;
 			/* The close() at the end, begun or not. */
 			if (!is_first(h, i) && (h->call[i].flags & POOL_CALL_ALWAYS))

@@ -219,6 +219,29 @@ static void cancel_all_asks_each_call_of_the_group(void)
 	pipe_close(&p);
 }
 
+/* The worker that is called back must not find the next call before that is cancelled too. */
+static void cancel_all_lets_nothing_begin(void)
+{
+	struct test_pipe p = pipe_open();
+
+	for (unsigned int round = 0; round < 200; round++) {
+		struct hascall *h = area_open(&(struct hascall_options){ .workers_max = 1 });
+		const struct hascall_call call = { .num = SYS_getpid };
+		struct tally t = { 0 };
+		char byte = 0;
+
+		occupy(h, &p, &byte);
+		for (unsigned int i = 0; i < 20; i++)
+			submit_one(h, &call);
+		CHECK_INT(hascall_cancel_all(h, HASCALL_ALL_GROUPS), 21);
+		CHECK_INT(hascall_wait_all(h, HASCALL_ALL_GROUPS, -1, 0), 0);
+		CHECK_INT(hascall_reap(h, tally, &t), 21);
+		CHECK_INT(t.cancelled, 21);
+		hascall_close(h);
+	}
+	pipe_close(&p);
+}
+
 /* open, a read that waits, close: the descriptor must not stay open. */
 static void cancel_all_leaves_the_close_of_a_chain(void)
 {
@@ -616,6 +639,7 @@ static const struct test tests[] = {
 	TEST(later_call_of_a_chain_is_cancelled_before_it_begins),
 	TEST(cancelled_first_call_ends_its_chain),
 	TEST(cancel_all_asks_each_call_of_the_group),
+	TEST(cancel_all_lets_nothing_begin),
 	TEST(cancel_all_leaves_the_close_of_a_chain),
 	TEST(deadline_ends_a_running_call),
 	TEST(deadline_ends_a_call_nobody_has_begun),
