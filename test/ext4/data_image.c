@@ -61,15 +61,10 @@ void image_judge(void)
 	judge();
 }
 
-void image_judge_replay(const struct replay *replay)
-{
-	replay_save(replay, path);
-	judge();
-}
-
 /* ---- mounting. */
 
-void image_mount(struct disk *on)
+static void image_mount(struct disk *on) MAY_YIELD;
+static void image_mount(struct disk *on)
 {
 	const struct ext4_mount_options options = { .now_s = NOW_S };
 	struct ext4_report report;
@@ -80,7 +75,8 @@ void image_mount(struct disk *on)
 	CHECK(!report.read_only);
 }
 
-void image_unmount(void)
+static void image_unmount(void) MAY_YIELD;
+static void image_unmount(void)
 {
 	CHECK_INT(ext4_unmount(fs), 0);
 	fs = NULL;
@@ -127,6 +123,47 @@ void image_unlink(const char *name)
 	CHECK_INT(dir->ops->unlink(dir, name, strlen(name), inode), 0);
 	inode_put(inode);
 	inode_put(dir);
+}
+
+/* ---- power cuts. */
+
+void image_cuts_begin(struct image_cuts *cuts)
+{
+	cuts->replay = replay_begin(image_disk);
+	cuts->before = fs;
+}
+
+void image_cut(struct image_cuts *cuts, size_t k, uint64_t seed, unsigned int flags)
+{
+	replay_crash(cuts->replay, k, seed, flags);
+	cuts->disk = replay_disk(cuts->replay);
+	image_mount(cuts->disk);
+}
+
+void image_cut_over(struct image_cuts *cuts)
+{
+	image_unmount();
+	replay_save(cuts->replay, path);
+	judge();
+	disk_close(cuts->disk);
+}
+
+void image_cuts_end(struct image_cuts *cuts)
+{
+	fs = cuts->before;
+	replay_end(cuts->replay);
+}
+
+void image_cut_now(struct image_cuts *cuts)
+{
+	image_cuts_begin(cuts);
+	image_cut(cuts, test_disk_log_length(image_disk), 0, 0);
+}
+
+void image_cut_now_over(struct image_cuts *cuts)
+{
+	image_cut_over(cuts);
+	image_cuts_end(cuts);
 }
 
 /* ---- the frame. */

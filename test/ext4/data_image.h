@@ -33,10 +33,26 @@ struct ext4_inode *image_find(const char *name) MAY_YIELD;
 void image_unlink(const char *name) MAY_YIELD;
 uint32_t image_random(uint32_t below);
 
-/* ---- by hand: another disk with the image's contents, as after a crash. */
-void image_mount(struct disk *disk) MAY_YIELD; /* `fs` */
-void image_unmount(void) MAY_YIELD;
-/* e2fsck -fn of this one. */
-void image_judge_replay(const struct replay *replay);
+/*
+ * ---- power cuts: what is left is mounted as `fs`, beside what was mounted before.
+ *
+ *	test_disk_record(image_disk);	then what is to be cut
+ *	image_cuts_begin(&cuts);
+ *	image_cut(&cuts, k, seed, flags);	as replay_crash(); look, as often as wanted
+ *	image_cut_over(&cuts);			unmount and judge
+ *	image_cuts_end(&cuts);			the image itself again
+ */
+struct image_cuts {
+	struct replay *replay;
+	struct disk *disk;
+	struct ext4 *before;
+};
+void image_cuts_begin(struct image_cuts *cuts);
+void image_cut(struct image_cuts *cuts, size_t k, uint64_t seed, unsigned int flags) MAY_YIELD;
+void image_cut_over(struct image_cuts *cuts) MAY_YIELD;
+void image_cuts_end(struct image_cuts *cuts);
+/* begin and cut: now, and what was not flushed is lost. And over and end. */
+void image_cut_now(struct image_cuts *cuts) MAY_YIELD;
+void image_cut_now_over(struct image_cuts *cuts) MAY_YIELD;
 
 #endif /* TEST_EXT4_DATA_IMAGE_H */

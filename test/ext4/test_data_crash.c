@@ -223,12 +223,10 @@ static uint32_t step_at(size_t k)
 	return 0;
 }
 
-static void check_image(struct replay *replay, size_t k) MAY_YIELD
+static void check_image(size_t k) MAY_YIELD
 {
-	struct disk *disk = replay_disk(replay);
 	uint32_t done = step_at(k), last = done < STEPS ? done + 1 : STEPS;
 
-	image_mount(disk);
 	for (uint32_t f = 0; f < FILES; f++) {
 		uint32_t first = done;
 
@@ -236,32 +234,26 @@ static void check_image(struct replay *replay, size_t k) MAY_YIELD
 			first--;
 		check_file(f, first, last);
 	}
-	image_unmount();
-	image_judge_replay(replay);
-	disk_close(disk);
 }
 
 static unsigned int images;
 
 static void cut_anywhere(void) MAY_YIELD
 {
-	struct replay *replay;
-	struct ext4 *before;
+	struct image_cuts cuts;
 	size_t length;
 
 	work();
 	length = test_disk_log_length(image_disk);
-	replay = replay_begin(image_disk);
-	before = fs;
+	image_cuts_begin(&cuts);
 	for (unsigned int i = 0; i < images; i++) {
 		size_t k = (size_t)image_random((uint32_t)length + 1);
 
-		replay_crash(replay, k, i % 5 ? 1 + image_random(1000000) : 0,
-			     i % 2 ? REPLAY_TORN : 0);
-		check_image(replay, k);
+		image_cut(&cuts, k, i % 5 ? 1 + image_random(1000000) : 0, i % 2 ? REPLAY_TORN : 0);
+		check_image(k);
+		image_cut_over(&cuts);
 	}
-	fs = before;
-	replay_end(replay);
+	image_cuts_end(&cuts);
 }
 
 /* DATA_SEEDS in the environment: more workloads, from 1 on, and images of each. */
@@ -333,8 +325,7 @@ static void shift_pieces(struct ext4_inode *file) MAY_YIELD
 static void cut_between_steps(void) MAY_YIELD
 {
 	struct ext4_inode *file = image_file("pieces");
-	struct replay *replay;
-	struct ext4 *before;
+	struct image_cuts cuts;
 	uint32_t length;
 
 	make_pieces(file);
@@ -342,24 +333,16 @@ static void cut_between_steps(void) MAY_YIELD
 	shift_pieces(file);
 	inode_put(&file->inode);
 	length = (uint32_t)test_disk_log_length(image_disk);
-	replay = replay_begin(image_disk);
-	before = fs;
+	image_cuts_begin(&cuts);
 	for (uint32_t i = 1; i <= (test_sanitized ? 3 : 10); i++) {
-		struct disk *disk;
-
-		replay_crash(replay, (size_t)length * i / 10, i % 2, 0);
-		disk = replay_disk(replay);
-		image_mount(disk);
+		image_cut(&cuts, (size_t)length * i / 10, i % 2, 0);
 		file = image_find("pieces");
 		CHECK_INT(ext4_extents_check(file), 0);
 		check_piece(file, 0, 0);
 		inode_put(&file->inode);
-		image_unmount();
-		image_judge_replay(replay);
-		disk_close(disk);
+		image_cut_over(&cuts);
 	}
-	fs = before;
-	replay_end(replay);
+	image_cuts_end(&cuts);
 }
 
 static void a_long_shift_may_be_cut_between_its_steps(void)
@@ -378,9 +361,7 @@ static void a_long_shift_may_be_cut_between_its_steps(void)
 static void cut_with_a_bad_leaf(void) MAY_YIELD
 {
 	struct ext4_inode *file = image_file("file");
-	struct replay *replay;
-	struct disk *disk;
-	struct ext4 *before = fs;
+	struct image_cuts cuts;
 	uint32_t leaf;
 	uint8_t byte = 1;
 
@@ -397,15 +378,8 @@ static void cut_with_a_bad_leaf(void) MAY_YIELD
 	CHECK_INT(ext4_truncate(file, 0), -EIO);
 	task_lock_drop(&file->lock);
 	CHECK_INT(journal_commit_all(fs->journal), 0);
-	replay = replay_begin(image_disk);
-	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
-	disk = replay_disk(replay);
-	image_mount(disk);
-	image_unmount();
-	image_judge_replay(replay);
-	disk_close(disk);
-	replay_end(replay);
-	fs = before;
+	image_cut_now(&cuts);
+	image_cut_now_over(&cuts);
 	test_disk_mend(image_disk);
 	task_lock_take(&file->lock);
 	CHECK_INT(ext4_truncate(file, 0), 0);
@@ -427,9 +401,7 @@ static void replace_by_cutting(void) MAY_YIELD
 {
 	static uint8_t bytes[NEW_SIZE], seen[2 * NEW_SIZE];
 	struct ext4_inode *file = image_file("settings");
-	struct replay *replay;
-	struct disk *disk;
-	struct ext4 *before;
+	struct image_cuts cuts;
 
 	memset(bytes, 'o', sizeof(bytes));
 	CHECK_INT(ext4_write(&file->inode, bytes, sizeof(bytes), 0), sizeof(bytes));
@@ -443,21 +415,13 @@ static void replace_by_cutting(void) MAY_YIELD
 	file->inode.ops->close_write(&file->inode);
 	/* Nobody asks for anything; the cut is durable by now, if it was before the write. */
 	(void)!task_sleep_until(clock_now_ns() + JOURNAL_COMMIT_NS + 500000000);
-	replay = replay_begin(image_disk);
-	before = fs;
-	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
-	disk = replay_disk(replay);
 	inode_put(&file->inode);
-	image_mount(disk);
+	image_cut_now(&cuts);
 	file = image_find("settings");
 	CHECK_INT(ext4_read(&file->inode, seen, sizeof(seen), 0), NEW_SIZE);
 	CHECK(memcmp(seen, bytes, NEW_SIZE) == 0);
 	inode_put(&file->inode);
-	image_unmount();
-	image_judge_replay(replay);
-	disk_close(disk);
-	fs = before;
-	replay_end(replay);
+	image_cut_now_over(&cuts);
 }
 
 static void a_file_replaced_by_cutting_it_is_there_with_the_next_commit(void)

@@ -29,14 +29,10 @@ static void fill(struct ext4_inode *file, int byte, uint64_t size) MAY_YIELD
 /* The power goes now: is it all there, on the mount that follows? */
 static void check_durable(const char *name, int byte, uint64_t size) MAY_YIELD
 {
-	struct replay *replay = replay_begin(image_disk);
-	struct ext4 *before = fs;
 	struct ext4_inode *file;
-	struct disk *disk;
+	struct image_cuts cuts;
 
-	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
-	disk = replay_disk(replay);
-	image_mount(disk);
+	image_cut_now(&cuts);
 	file = image_find(name);
 	CHECK_INT(file->size, size);
 	for (uint64_t at = 0; at < size; at += sizeof(bytes)) {
@@ -49,10 +45,7 @@ static void check_durable(const char *name, int byte, uint64_t size) MAY_YIELD
 					  (unsigned long long)at + (unsigned long long)i, bytes[i]);
 	}
 	inode_put(&file->inode);
-	image_unmount();
-	disk_close(disk);
-	replay_end(replay);
-	fs = before;
+	image_cut_now_over(&cuts);
 }
 
 /* A transaction in which nothing is changed is not committed: it flushes nothing. */
@@ -118,14 +111,10 @@ static void cut_and_grow(struct ext4_inode *file, uint64_t size, uint64_t grown)
 
 static void check_cut(uint64_t size, uint64_t grown) MAY_YIELD
 {
-	struct replay *replay = replay_begin(image_disk);
-	struct ext4 *before = fs;
 	struct ext4_inode *file;
-	struct disk *disk;
+	struct image_cuts cuts;
 
-	replay_crash(replay, test_disk_log_length(image_disk), 0, 0);
-	disk = replay_disk(replay);
-	image_mount(disk);
+	image_cut_now(&cuts);
 	file = image_find("file");
 	CHECK_INT(file->size, grown);
 	CHECK_INT(ext4_read(&file->inode, bytes, sizeof(bytes), 0), grown);
@@ -134,10 +123,7 @@ static void check_cut(uint64_t size, uint64_t grown) MAY_YIELD
 			test_fail(__FILE__, __LINE__, "byte %llu is %d", (unsigned long long)i,
 				  bytes[i]);
 	inode_put(&file->inode);
-	image_unmount();
-	disk_close(disk);
-	replay_end(replay);
-	fs = before;
+	image_cut_now_over(&cuts);
 }
 
 static void cut_inside_a_block(void) MAY_YIELD
