@@ -4,6 +4,7 @@
  */
 #include "device/disk.h"
 #include "test/device/device_test.h"
+#include "test/disk/image_file.h"
 #include "test/disk/test_disk.h"
 
 #include <fcntl.h>
@@ -16,18 +17,12 @@
 #define SIZE (UINT64_C(1) << 20)
 #define PAGE UINT64_C(4096)
 
-static char path[64], loop[64];
+static char loop[64];
 static char *data, *seen; /* SIZE bytes each, aligned */
 
-static void make_image(void)
+static void begin_image(void)
 {
-	int fd;
-
-	snprintf(path, sizeof(path), "/var/tmp/hascall-disk-XXXXXX");
-	fd = mkstemp(path);
-	CHECK(fd >= 0);
-	CHECK_INT(ftruncate(fd, (off_t)(2 * SIZE)), 0);
-	close(fd);
+	make_image("/var/tmp", 2 * SIZE);
 	data = aligned_alloc(PAGE, SIZE);
 	seen = aligned_alloc(PAGE, SIZE);
 	CHECK(data && seen);
@@ -35,9 +30,9 @@ static void make_image(void)
 		data[i] = (char)(i * 7 + i / 251 + 1);
 }
 
-static void remove_image(void)
+static void end_image(void)
 {
-	CHECK_INT(unlink(path), 0);
+	remove_image();
 	free(data);
 	free(seen);
 }
@@ -92,34 +87,16 @@ static bool cache_can_be_passed(void)
 	return passed && host_has(true) == 0;
 }
 
-struct errand {
-	struct disk_request request;
-	int error;
-	bool done;
-};
-
-static void errand_done(struct disk_request *request, int error)
-{
-	struct errand *e = CONTAINER_OF(request, struct errand, request);
-
-	e->error = error;
-	e->done = true;
-}
-
 static int read_past(struct disk *disk, void *to, uint64_t size, uint64_t offset) MAY_YIELD;
 static int read_past(struct disk *disk, void *to, uint64_t size, uint64_t offset)
 {
-	struct errand e = { .request = { .op = DISK_READ,
-					 .flags = DISK_PAST_CACHE,
-					 .data = to,
-					 .size = size,
-					 .offset = offset,
-					 .done = errand_done } };
+	const struct disk_request request = { .op = DISK_READ,
+					      .flags = DISK_PAST_CACHE,
+					      .data = to,
+					      .size = size,
+					      .offset = offset };
 
-	disk_send(disk, &e.request);
-	while (!e.done)
-		sleep_ms(1);
-	return e.error;
+	return send_and_wait(disk, &request);
 }
 
 static void what_is_written_and_read_is_not_kept_twice_(void *arg) MAY_YIELD;
@@ -145,14 +122,14 @@ static void what_is_written_and_read_is_not_kept_twice(void)
 {
 	bool can;
 
-	make_image();
+	begin_image();
 	can = cache_can_be_passed();
 	if (can) {
 		begin_device(NULL);
 		run_task(what_is_written_and_read_is_not_kept_twice_, NULL);
 		end_device();
 	}
-	remove_image();
+	end_image();
 	if (!can)
 		SKIP("the file system of /var/tmp has no way past its cache");
 }
@@ -187,11 +164,11 @@ static void what_the_host_has_in_its_cache_is_seen_(void *arg)
 
 static void what_the_host_has_in_its_cache_is_seen(void)
 {
-	make_image();
+	begin_image();
 	begin_device(NULL);
 	run_task(what_the_host_has_in_its_cache_is_seen_, NULL);
 	end_device();
-	remove_image();
+	end_image();
 }
 
 static void data_may_lie_anywhere_in_memory_(void *arg) MAY_YIELD;
@@ -214,11 +191,11 @@ static void data_may_lie_anywhere_in_memory_(void *arg)
 
 static void data_may_lie_anywhere_in_memory(void)
 {
-	make_image();
+	begin_image();
 	begin_device(NULL);
 	run_task(data_may_lie_anywhere_in_memory_, NULL);
 	end_device();
-	remove_image();
+	end_image();
 }
 
 /* The host refuses to write half a sector directly; nobody is to notice. */
@@ -258,7 +235,7 @@ static void sectors_of_the_host_may_be_larger(void)
 	char command[160];
 	bool looped;
 
-	make_image();
+	begin_image();
 	snprintf(command, sizeof(command), "losetup -b 4096 -f --show %s 2>/dev/null", path);
 	looped = ask(command, loop, sizeof(loop));
 	if (looped) {
@@ -268,7 +245,7 @@ static void sectors_of_the_host_may_be_larger(void)
 		snprintf(command, sizeof(command), "losetup -d %s && echo", loop);
 		CHECK(ask(command, loop, sizeof(loop)));
 	}
-	remove_image();
+	end_image();
 	if (!looped)
 		SKIP("no loop device with sectors of 4096 bytes can be made here");
 }

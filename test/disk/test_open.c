@@ -4,6 +4,7 @@
  */
 #include "device/disk.h"
 #include "test/device/device_test.h"
+#include "test/disk/image_file.h"
 #include "test/disk/test_disk.h"
 
 #include <errno.h>
@@ -20,50 +21,6 @@
 
 #define KIB UINT64_C(1024)
 #define GIB (KIB * KIB * KIB)
-
-static char path[64];
-
-static void make_image(uint64_t size)
-{
-	int fd;
-
-	snprintf(path, sizeof(path), "/tmp/hascall-disk-XXXXXX");
-	fd = mkstemp(path);
-	CHECK(fd >= 0);
-	CHECK_INT(ftruncate(fd, (off_t)size), 0);
-	close(fd);
-}
-
-static void remove_image(void)
-{
-	CHECK_INT(unlink(path), 0);
-}
-
-struct errand {
-	struct disk_request request;
-	int error;
-	bool done;
-};
-
-static void errand_done(struct disk_request *request, int error)
-{
-	struct errand *e = CONTAINER_OF(request, struct errand, request);
-
-	e->error = error;
-	e->done = true;
-}
-
-static int send_and_wait(struct disk *disk, const struct disk_request *request) MAY_YIELD;
-static int send_and_wait(struct disk *disk, const struct disk_request *request)
-{
-	struct errand e = { .request = *request };
-
-	e.request.done = errand_done;
-	disk_send(disk, &e.request);
-	while (!e.done)
-		sleep_ms(1);
-	return e.error;
-}
 
 static bool is_zero(const char *data, size_t size)
 {
@@ -128,7 +85,7 @@ static void image_gives_back_what_was_written_(void *arg)
 
 static void image_gives_back_what_was_written(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	begin_device(NULL);
 	run_task(image_gives_back_what_was_written_, NULL);
 	end_device();
@@ -137,7 +94,7 @@ static void image_gives_back_what_was_written(void)
 
 static void without_executors_everything_is_done_at_once(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true }, NULL), 0);
 	spawn("test", image_gives_back_what_was_written_, NULL);
 	CHECK_INT(sched_run_until_idle(), 0);
@@ -200,7 +157,7 @@ static void a_large_joined_write_arrives_whole_(void *arg)
 
 static void a_large_joined_write_arrives_whole(void)
 {
-	make_image(1024 * KIB);
+	make_image("/tmp", 1024 * KIB);
 	begin_device(NULL);
 	run_task(a_large_joined_write_arrives_whole_, NULL);
 	end_device();
@@ -232,7 +189,7 @@ static void a_read_that_is_half_in_the_hosts_cache_is_whole_(void *arg)
 
 static void a_read_that_is_half_in_the_hosts_cache_is_whole(void)
 {
-	make_image(96 * KIB);
+	make_image("/tmp", 96 * KIB);
 	begin_device(NULL);
 	run_task(a_read_that_is_half_in_the_hosts_cache_is_whole_, NULL);
 	end_device();
@@ -268,7 +225,7 @@ static void what_does_not_fill_a_sector_is_left_alone_(void *arg)
 
 static void what_does_not_fill_a_sector_is_left_alone(void)
 {
-	make_image(512);
+	make_image("/tmp", 512);
 	begin_device(NULL);
 	run_task(what_does_not_fill_a_sector_is_left_alone_, NULL);
 	end_device();
@@ -303,7 +260,7 @@ static void a_sparse_image_of_a_tebibyte_works_(void *arg)
 
 static void a_sparse_image_of_a_tebibyte_works(void)
 {
-	make_image(1024 * GIB);
+	make_image("/tmp", 1024 * GIB);
 	begin_device(NULL);
 	run_task(a_sparse_image_of_a_tebibyte_works_, NULL);
 	end_device();
@@ -349,7 +306,7 @@ static void a_discard_gives_room_back_(void *arg)
 
 static void a_discard_gives_room_back(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	begin_device(NULL);
 	run_task(a_discard_gives_room_back_, NULL);
 	end_device();
@@ -381,7 +338,7 @@ static void write_through_is_one_call_(void *arg)
 
 static void write_through_is_one_call(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	begin_device(NULL);
 	run_task(write_through_is_one_call_, NULL);
 	end_device();
@@ -436,7 +393,7 @@ static void many_tasks_find_what_they_wrote(void)
 {
 	unsigned int seeds = test_sanitized ? 3 : SEEDS;
 
-	make_image((uint64_t)TASKS * OWN_PAGES * 4096);
+	make_image("/tmp", (uint64_t)TASKS * OWN_PAGES * 4096);
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		CHECK_INT(truncate(path, 0), 0);
 		CHECK_INT(truncate(path, (off_t)TASKS * OWN_PAGES * 4096), 0);
@@ -502,7 +459,7 @@ static void open_four(void *arg)
 {
 	(void)arg;
 	for (unsigned int d = 0; d < IMAGES; d++) {
-		make_image(1024 * KIB);
+		make_image("/tmp", 1024 * KIB);
 		CHECK_INT(disk_open_image(path, false, &images[d]), 0);
 		remove_image();
 	}
@@ -548,7 +505,7 @@ static void one_writer_or_many_readers_(void *arg)
 
 static void one_writer_or_many_readers(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	begin_device(NULL);
 	run_task(one_writer_or_many_readers_, NULL);
 	end_device();
@@ -569,7 +526,7 @@ static void another_process_is_refused_until_the_first_has_died(void)
 	pid_t child;
 	char byte;
 
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	CHECK_INT(pipe(ready), 0);
 	child = fork();
 	CHECK(child >= 0);
@@ -629,7 +586,7 @@ static void what_stands_behind_a_loop_device_is_in_use(void)
 	char command[160], device[64];
 	bool looped;
 
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null", path);
 	looped = ask(command, device, sizeof(device));
 	if (looped) {
@@ -672,7 +629,7 @@ static void what_is_no_disk_is_refused_(void *arg)
 
 static void what_is_no_disk_is_refused(void)
 {
-	make_image(0);
+	make_image("/tmp", 0);
 	begin_device(NULL);
 	run_task(what_is_no_disk_is_refused_, NULL);
 	end_device();
@@ -697,7 +654,7 @@ static void a_read_only_image_is_not_written_(void *arg)
 
 static void a_read_only_image_is_not_written(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	CHECK_INT(chmod(path, 0400), 0);
 	begin_device(NULL);
 	run_task(a_read_only_image_is_not_written_, NULL);
@@ -722,7 +679,7 @@ static void an_image_cut_short_by_others_is_an_io_error_(void *arg)
 
 static void an_image_cut_short_by_others_is_an_io_error(void)
 {
-	make_image(64 * KIB);
+	make_image("/tmp", 64 * KIB);
 	begin_device(NULL);
 	run_task(an_image_cut_short_by_others_is_an_io_error_, NULL);
 	end_device();

@@ -215,17 +215,6 @@ EXT4_TEST(an_error_of_the_journal_is_told_and_noted)
 	image_judge();
 }
 
-static struct inode *inode_at(const char *path) MAY_YIELD
-{
-	struct inode *inode;
-	struct dentry *d;
-
-	CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
-	inode = inode_get(dentry_inode(d));
-	dentry_put(d);
-	return inode;
-}
-
 /* The host tells of what it lost once, to whoever asks first; the loss may be another's. */
 EXT4_TEST(who_asks_after_a_flush_that_failed_is_told_too)
 {

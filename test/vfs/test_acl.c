@@ -59,17 +59,6 @@ static size_t size_of(const struct value *v)
 static const char *const access_name = VFS_XATTR_ACL_ACCESS;
 static const char *const default_name = VFS_XATTR_ACL_DEFAULT;
 
-static struct inode *inode_at(const char *path) MAY_YIELD
-{
-	struct dentry *d;
-	struct inode *inode;
-
-	CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
-	inode = inode_get(dentry_inode(d));
-	dentry_put(d);
-	return inode;
-}
-
 static int set_bytes(const char *path, const char *name, const void *bytes, size_t size) MAY_YIELD
 {
 	const struct vfs_bytes value = { bytes, size };

@@ -483,7 +483,49 @@ VFS_TEST(an_upper_that_was_used_before_keeps_its_root_as_it_was_left)
 	CHECK_INT(attr.mode & 07777, 01770);
 }
 
+VFS_TEST(a_root_of_which_only_the_attributes_were_changed_stays_as_it_was_left)
+{
+	struct inode *lower, *upper, *work, *root;
+	struct vfs_attr adopted, left, attr;
+
+	CHECK_INT(mem_fs_new("lower", 0, 0755, &lower), 0);
+	CHECK_INT(lower->ops->setattr(lower,
+				      &(struct vfs_attr){ .mode = 01711,
+							  .uid = 3,
+							  .gid = 4,
+							  .atime = { .tv_sec = 5 },
+							  .mtime = { .tv_sec = 6 },
+							  .ctime = { .tv_sec = 7 } },
+				      VFS_SET_MODE | VFS_SET_UID | VFS_SET_GID | VFS_SET_ATIME |
+					      VFS_SET_MTIME | VFS_SET_CTIME),
+		  0);
+	make_upper(0, true, &upper, &work);
+	CHECK_INT(overlay_fs_new(inode_get(lower), inode_get(upper), inode_get(work), &root), 0);
+	use_root(root);
+	CHECK_INT(do_stat("/", &adopted), 0);
+	CHECK_INT(adopted.mode & 07777, 01711);
+	CHECK_INT(adopted.uid, 3);
+	CHECK_INT(adopted.gid, 4);
+	CHECK_INT(adopted.atime.tv_sec, 5);
+	CHECK_INT(adopted.mtime.tv_sec, 6);
+	CHECK_INT(adopted.ctime.tv_sec, 7);
+	CHECK_INT(do_chmod("/", 0750), 0);
+	CHECK_INT(do_chown("/", 1, 2), 0);
+	CHECK_INT(do_stat("/", &left), 0);
+	leave_root();
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
+	use_root(root);
+	CHECK_INT(do_stat("/", &attr), 0);
+	CHECK_INT(attr.mode & 07777, 0750);
+	CHECK_INT(attr.uid, 1);
+	CHECK_INT(attr.gid, 2);
+	CHECK_INT(attr.ctime.tv_sec, left.ctime.tv_sec);
+	/* What the layer keeps there to know it is nobody's business. */
+	CHECK_INT(root->ops->listxattr(root, (char[256]){ 0 }, 256), 0);
+}
+
 static const struct test tests[] = {
+	TEST(a_root_of_which_only_the_attributes_were_changed_stays_as_it_was_left),
 	TEST(an_upper_that_was_used_before_keeps_its_root_as_it_was_left),
 	TEST(a_change_leaves_the_lower_as_it_was),
 	TEST(who_has_a_file_open_sees_later_changes),

@@ -353,6 +353,17 @@ const char *path_of(struct dentry *d)
 	return text;
 }
 
+struct inode *inode_at(const char *path)
+{
+	struct inode *inode;
+	struct dentry *d;
+
+	CHECK_INT(vfs_walk(&view, NULL, path, 0, &d), 0);
+	inode = inode_get(dentry_inode(d));
+	dentry_put(d);
+	return inode;
+}
+
 uint64_t ino_of(const char *path)
 {
 	struct vfs_attr attr;

@@ -69,6 +69,7 @@ const char *text_of(const char *path) MAY_YIELD;
 const char *names_of(const char *path, unsigned int at_once) MAY_YIELD;
 const char *path_of(struct dentry *d); /* static buffer */
 uint64_t ino_of(const char *path) MAY_YIELD;
+struct inode *inode_at(const char *path) MAY_YIELD; /* it must be there; inode_put() it */
 
 /* ---- the host's side: a folder of its own, removed at the end of the test's process. */
 const char *host_folder(void);
