@@ -147,7 +147,7 @@ static uint32_t get32(uint64_t at)
 	return value;
 }
 
-static uint64_t inode_at(uint32_t number)
+static uint64_t inode_offset(uint32_t number)
 {
 	for (uint32_t i = 0; i < target_count; i++)
 		if (targets[i].kind == INODE && targets[i].owner == number)
@@ -159,7 +159,7 @@ static uint32_t seed_of(uint32_t number)
 {
 	return ext4_inode_seed(
 		&constants, number,
-		get32(inode_at(number) + offsetof(struct ext4_disk_inode, generation)));
+		get32(inode_offset(number) + offsetof(struct ext4_disk_inode, generation)));
 }
 
 static void fix_descriptor(uint32_t group)

@@ -312,21 +312,38 @@ static const struct inode_ops ovl_ops = {
 	.release = ovl_release,
 };
 
-/* The root of an upper without a name in it looks like the lower's; later, as it was left. */
-static int adopt_root_attr(struct inode *lower, struct inode *upper) MAY_YIELD
+/* Has the upper's root been given attributes already? Layers made before the mark have none. */
+static int is_adopted(struct inode *upper) MAY_YIELD
 {
 	struct ovl_one_name one;
-	struct vfs_attr attr;
 	uint64_t cursor = 0;
 	int r = ovl_first_name(upper, &cursor, &one);
 
-	if (r == 0 && one.len == 0)
-		r = lower->ops->getattr(lower, &attr);
 	if (r < 0 || one.len > 0)
+		return r < 0 ? r : 1;
+	return ovl_has_mark(upper, OVL_ADOPTED);
+}
+
+/* A new upper's root looks like the lower's; later, as it was left. */
+static int adopt_root_attr(struct inode *lower, struct inode *upper, bool outlives_us) MAY_YIELD
+{
+	struct vfs_attr attr;
+	int r = is_adopted(upper);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = lower->ops->getattr(lower, &attr);
+	if (r == 0)
+		r = upper->ops->setattr(upper, &attr,
+					VFS_SET_MODE | VFS_SET_UID | VFS_SET_GID | VFS_SET_ATIME |
+						VFS_SET_MTIME | VFS_SET_CTIME);
+	if (r < 0 || !outlives_us)
 		return r;
-	return upper->ops->setattr(upper, &attr,
-				   VFS_SET_MODE | VFS_SET_UID | VFS_SET_GID | VFS_SET_ATIME |
-					   VFS_SET_MTIME | VFS_SET_CTIME);
+	/* The mark comes after what it stands for; without room for it the next start tries again. */
+	r = upper->ops->setxattr(upper, OVL_ADOPTED, "y", 1, 0);
+	if (r < 0)
+		return r == -ENOSPC || r == -EOPNOTSUPP ? 0 : r;
+	return upper->ops->setattr(upper, &attr, VFS_SET_CTIME);
 }
 
 int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
@@ -346,7 +363,7 @@ int overlay_fs_new(struct inode *lower, struct inode *upper, struct inode *work,
 	if (r == 0 && work)
 		r = ovl_work_clean(work);
 	if (r == 0 && lower && !upper->fs->read_only)
-		r = adopt_root_attr(lower, upper);
+		r = adopt_root_attr(lower, upper, work != NULL);
 	if (r < 0) {
 		if (fs)
 			free(fs->inodes);

@@ -46,17 +46,22 @@ int ovl_has_name(struct inode *inode, const char *name, size_t len)
 	return r;
 }
 
-int ovl_is_opaque(struct inode *upper)
+int ovl_has_mark(struct inode *upper, const char *name)
 {
 	char value[4];
 	ssize_t r;
 
 	if (!upper->ops->getxattr)
 		return 0;
-	r = upper->ops->getxattr(upper, OVL_OPAQUE, value, sizeof(value));
+	r = upper->ops->getxattr(upper, name, value, sizeof(value));
 	if (r == -ENODATA || r == -EOPNOTSUPP || r == -ERANGE)
 		return 0;
 	return r < 0 ? (int)r : r >= 1 && value[0] == 'y';
+}
+
+int ovl_is_opaque(struct inode *upper)
+{
+	return ovl_has_mark(upper, OVL_OPAQUE);
 }
 
 int ovl_get_redirect(struct inode *upper, char **ret)

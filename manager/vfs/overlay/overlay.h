@@ -8,6 +8,8 @@
  * use it: a removed lower name is a whiteout (character device 0/0), a directory
  * that hides the lower one is opaque (trusted.overlay.opaque = "y"), one that was
  * moved tells where its lower part is (trusted.overlay.redirect = "/old/path").
+ * The root of a new upper gets the lower root's attributes, and in an upper that
+ * outlives us a mark (trusted.overlay.hascall.root) that it has: they are its own then.
  *
  * Copy-up: the first change of a lower inode copies it into the upper. The overlay's
  * own inode stays, so that who has it open sees the change, and its numbers stay:
@@ -43,6 +45,7 @@
 #define OVL_XATTR_PREFIX "trusted.overlay."
 #define OVL_OPAQUE OVL_XATTR_PREFIX "opaque"
 #define OVL_REDIRECT OVL_XATTR_PREFIX "redirect"
+#define OVL_ADOPTED OVL_XATTR_PREFIX "hascall.root" /* not of overlayfs, which does not mind */
 
 struct ovl_inode;
 
@@ -145,6 +148,8 @@ MUST_USE int ovl_in_lower(const struct ovl_inode *dir, const char *name, size_t 
 /* What the upper has under this name: an inode (counted), or NULL; 0 or -errno. */
 MUST_USE int ovl_in_upper(const struct ovl_inode *dir, const char *name, size_t len,
 			  struct inode **ret) MAY_YIELD;
+/* Is an xattr of this name there and "y"? 1, 0, -errno. */
+MUST_USE int ovl_has_mark(struct inode *upper, const char *name) MAY_YIELD;
 MUST_USE int ovl_is_opaque(struct inode *upper) MAY_YIELD; /* 1, 0, -errno */
 /* The redirect of an upper directory as a heap string; NULL: none. */
 MUST_USE int ovl_get_redirect(struct inode *upper, char **ret) MAY_YIELD;
