@@ -138,8 +138,9 @@ struct journal {
 
 	/* started */
 	uint32_t transaction_max; /* blocks in one */
-	uint32_t tags_per_block, revokes_per_block, revoke_blocks;
-	uint32_t head; /* where the next transaction begins */
+	uint32_t tags_per_block, revokes_per_block;
+	uint32_t revoke_blocks; /* kept for each transaction, whatever it needs */
+	uint32_t head;		/* where the next transaction begins */
 	uint32_t free;
 	bool marked_empty; /* on the disk */
 	uint32_t next_id, committed_id;
@@ -287,6 +288,10 @@ uint32_t journal_need(const struct journal *j, const struct journal_transaction 
 void journal_transaction_ask(struct journal_transaction *t);	 /* begin its commit soon */
 void journal_transaction_changed(struct journal_transaction *t); /* its commit will be due */
 void journal_transaction_free(struct journal_transaction *t);
+
+/* ---- revoke.c */
+/* No new step: the transaction's room for revokes is needed by those who are inside. */
+bool journal_forgets_much(const struct journal *j, const struct journal_transaction *t);
 
 /* ---- commit.c */
 void journal_commit_task(void *journal) MAY_YIELD;

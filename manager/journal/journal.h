@@ -142,11 +142,17 @@ void journal_dirty(struct journal_handle *h, struct cache_page *page);
  * The block is freed (metadata): its changes are dropped, the log is told not to replay it, the
  * page (may be NULL; the caller puts it as ever) is forgotten. Takes no credit, and gives
  * back what the block took in this transaction. 0, -EROFS,
- * -ENOMEM; -ENOSPC: so many in one transaction, a new step is needed. What is used again as
+ * -ENOMEM; -ENOSPC: so many in one transaction. What is used again as
  * metadata in the same transaction is not revoked after all.
  */
 MUST_USE int journal_forget(struct journal_handle *h, uint64_t block, struct cache_page *page)
 	MAY_YIELD;
+/*
+ * How many blocks this handle may forget now with room in the log kept for them, also if another
+ * who asked does so at the same time. 0: end the step; the next one's journal_begin() waits for
+ * another transaction if need be. Who forgets no more than its credits need not ask.
+ */
+uint32_t journal_forget_room(const struct journal_handle *h);
 /*
  * A block is used for file data now, that may have been logged as metadata before: nothing
  * to do.

@@ -26,6 +26,29 @@ static void forget_member(struct journal_transaction *t, struct journal_member *
 	t->revoke_count++;
 }
 
+/*
+ * Of the room that is kept for revokes, steps may begin while half is left. Who frees many takes
+ * an eighth at a time, and leaves a quarter: to another who looked at the same time, and to
+ * those who are inside with the few that they free.
+ */
+bool journal_forgets_much(const struct journal *j, const struct journal_transaction *t)
+{
+	return t->revoke_count > j->revoke_blocks * j->revokes_per_block / 2;
+}
+
+uint32_t journal_forget_room(const struct journal_handle *h)
+{
+	const struct journal *j = h->journal;
+	uint32_t kept, left;
+
+	if (!j)
+		return UINT32_MAX;
+	kept = j->revoke_blocks * j->revokes_per_block;
+	left = kept - kept / 4;
+	left = h->transaction->revoke_count < left ? left - h->transaction->revoke_count : 0;
+	return left < kept / 8 ? left : kept / 8;
+}
+
 int journal_forget(struct journal_handle *h, uint64_t block, struct cache_page *page)
 {
 	struct journal *j = h->journal;

@@ -80,7 +80,8 @@ static int try_join(struct journal *j, uint32_t credits) MAY_YIELD
 		journal_wait(&j->unlocked);
 		return -EAGAIN;
 	}
-	if (t && t->block_count + t->reserved + credits > j->transaction_max) {
+	if (t && (t->block_count + t->reserved + credits > j->transaction_max ||
+		  journal_forgets_much(j, t))) {
 		journal_transaction_ask(t);
 		journal_wait(&j->unlocked);
 		return -EAGAIN;

@@ -18,6 +18,7 @@ struct test_disk *image_disk;
 uint64_t image_seed, image_cache_bytes = UINT64_C(64) << 20;
 
 const char *image_made;
+bool image_timeless;
 
 static struct disk *disk;
 static char path[64];
@@ -174,7 +175,9 @@ static void body(void *arg) MAY_YIELD
 
 	memcpy(&fn, arg, sizeof(fn));
 	disk = test_disk_open(&(struct test_disk_options){ .size = image_size,
-							   .completion = TEST_DISK_MODEL,
+							   .completion = image_timeless
+										 ? TEST_DISK_SOON
+										 : TEST_DISK_MODEL,
 							   .model = &test_disk_ssd },
 			      &image_disk);
 	test_disk_load(image_disk, path);

@@ -141,6 +141,7 @@ static void body(void *arg) MAY_YIELD
 	fake = (struct ext4){
 		.block_size = job->block_size,
 		.block_shift = (uint32_t)__builtin_ctz(job->block_size),
+		.blocks_per_group = 64, /* so small that an extent is freed in parts */
 		.block_count = FAKE_BLOCKS,
 	};
 	memset(used, 0, sizeof(used));

@@ -496,6 +496,46 @@ static void forgets_thousands(void *arg)
 	CHECK_INT(world_close(&w), 0);
 }
 
+/* Two of them look, and then free as many as both may; and each what its credit is for. */
+static void forgets_as_many_as_it_may(void *arg) MAY_YIELD;
+static void forgets_as_many_as_it_may(void *arg)
+{
+	struct journal_handle h[2];
+	uint64_t block = 1000;
+	struct journal_stats stats;
+
+	(void)arg;
+	world_open(&w);
+	for (unsigned int round = 0; round < 300; round++) {
+		uint32_t room[2];
+
+		for (unsigned int i = 0; i < 2; i++)
+			CHECK_INT(journal_begin(w.j, 1, &h[i]), 0);
+		for (unsigned int i = 0; i < 2; i++)
+			room[i] = journal_forget_room(&h[i]);
+		CHECK(room[0] > 0 && room[1] > 0);
+		for (unsigned int i = 0; i < 2; i++) {
+			for (uint32_t count = room[i] + 1; count > 0; count--)
+				CHECK_INT(journal_forget(&h[i], block++, NULL), 0);
+		}
+		for (unsigned int i = 0; i < 2; i++)
+			journal_end(&h[i]);
+	}
+	journal_stats_get(w.j, &stats);
+	CHECK(stats.commits > 1); /* nobody else asked for one */
+	CHECK_INT(world_close(&w), 0);
+}
+
+static void a_handle_may_free_as_many_blocks_as_it_is_told(void)
+{
+	world_begin(&w, &(struct world_options){ 0 });
+	run_task(forgets_as_many_as_it_may, NULL);
+	world_end(&w);
+	world_begin(&w, &(struct world_options){ .block_size = 4096, .log_count = 1024 });
+	run_task(forgets_as_many_as_it_may, NULL);
+	world_end(&w);
+}
+
 static void a_handle_that_frees_too_many_blocks_is_told(void)
 {
 	world_begin(&w, &(struct world_options){ 0 });
@@ -740,6 +780,7 @@ static const struct test tests[] = {
 	TEST(a_journal_that_may_not_be_written_does_not_start),
 	TEST(a_freed_block_is_revoked_and_not_written),
 	TEST(a_handle_that_frees_too_many_blocks_is_told),
+	TEST(a_handle_may_free_as_many_blocks_as_it_is_told),
 	TEST(transactions_are_in_order_when_their_numbers_wrap),
 	TEST(an_error_of_the_log_ends_changes_and_loses_nothing_committed),
 	TEST(a_block_that_cannot_go_home_stays_in_the_log),

@@ -4,10 +4,36 @@
 #include <sys/stat.h>
 
 #define STEP_MAX 256u /* extents that one handle frees, at most */
+#define GROUPS_MAX 8u /* whose bitmaps one change of the tree touches */
+#define FORGOTTEN_MAX (EXT4_EXTENT_DEPTH_MAX + 1u) /* nodes that go with an extent */
 
-/* The last blocks in [first, end) that the file has. count 0: none. */
-static int last_part(struct ext4_inode *inode, uint32_t first, uint32_t end, struct extent *ret)
-	MAY_YIELD
+/* Blocks freed at once: groups may be so small that an extent lies in more than a log could take. */
+static uint32_t part_max(const struct ext4 *fs)
+{
+	uint64_t blocks = (uint64_t)GROUPS_MAX * fs->blocks_per_group;
+
+	return blocks < EXT4_EXTENT_LENGTH_MAX ? (uint32_t)blocks : EXT4_EXTENT_LENGTH_MAX;
+}
+
+/* Their blocks stand in the journal; data of regular files does not. */
+static bool is_metadata(const struct ext4_inode *inode)
+{
+	return S_ISDIR(inode->mode) || S_ISLNK(inode->mode);
+}
+
+/* What lies before the last `max` blocks stays. */
+static void shorten(struct extent *part, uint32_t max)
+{
+	uint32_t skip = part->count > max ? part->count - max : 0;
+
+	part->first += skip;
+	part->physical += skip;
+	part->count -= skip;
+}
+
+/* The last blocks in [first, end) that the file has, `max` of them at most. count 0: none. */
+static int last_part(struct ext4_inode *inode, uint32_t first, uint32_t end, uint32_t max,
+		     struct extent *ret) MAY_YIELD
 {
 	struct extent_path path;
 	const struct extent_level *leaf;
@@ -29,19 +55,18 @@ static int last_part(struct ext4_inode *inode, uint32_t first, uint32_t end, str
 		ret->physical += first - e.first;
 	}
 	ret->count = (uint32_t)((extent_end(&e) < end ? extent_end(&e) : end) - ret->first);
+	shorten(ret, max);
 	return 0;
 }
 
 static int free_part(const struct extent_change *c, const struct extent *part) MAY_YIELD
 {
 	const struct extent hole = { .first = part->first, .count = part->count };
-	/* Their blocks stand in the journal; data of regular files does not. */
-	bool metadata = S_ISDIR(c->inode->mode) || S_ISLNK(c->inode->mode);
 	int r = extent_set(c, &hole);
 
 	if (r < 0)
 		return r;
-	r = ext4_blocks_free(c->h, c->inode, part->physical, part->count, metadata);
+	r = ext4_blocks_free(c->h, c->inode, part->physical, part->count, is_metadata(c->inode));
 	if (r < 0)
 		ext4_damage(c->inode->fs, "inode %u: blocks are lost", c->inode->number);
 	return r;
@@ -49,7 +74,20 @@ static int free_part(const struct extent_change *c, const struct extent *part) M
 
 uint32_t extent_credits_unmap(const struct ext4_inode *inode)
 {
-	return extent_credits(inode) + ext4_credits_alloc(inode->fs, EXT4_EXTENT_LENGTH_MAX) + 1;
+	return extent_credits(inode) + ext4_credits_alloc(inode->fs, part_max(inode->fs)) + 1;
+}
+
+/* So many blocks of one extent more, at most. 0: the handle has no room. */
+static uint32_t blocks_now(const struct extent_change *c)
+{
+	uint32_t need = extent_credits_unmap(c->inode), max = part_max(c->inode->fs);
+	uint32_t room = journal_forget_room(c->h);
+
+	if (room <= FORGOTTEN_MAX ||
+	    (c->h->credits < need && journal_extend(c->h, need - c->h->credits) < 0))
+		return 0;
+	room -= FORGOTTEN_MAX;
+	return is_metadata(c->inode) && room < max ? room : max;
 }
 
 int extent_unmap_some(const struct extent_change *c, uint32_t first, uint32_t *end)
@@ -60,12 +98,12 @@ int extent_unmap_some(const struct extent_change *c, uint32_t first, uint32_t *e
 
 	task_lock_take(&inode->map_lock);
 	for (unsigned int i = 0; i<STEP_MAX && * end> first; i++) {
-		uint32_t need = extent_credits_unmap(inode);
+		uint32_t max = blocks_now(c);
 		struct extent part;
 
-		if (c->h->credits < need && journal_extend(c->h, need - c->h->credits) < 0)
+		if (max == 0)
 			break;
-		r = last_part(inode, first, *end, &part);
+		r = last_part(inode, first, *end, max, &part);
 		if (r == 0 && part.count > 0)
 			r = free_part(c, &part);
 		if (r < 0)

@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 
 #define LEVELS_MAX 4u /* the inode, and 3 of blocks */
-/* Three blocks of numbers; a run in two groups, and those three freed; the inode. */
-#define CREDITS_STEP (3u + 2u * 2u + 3u * 2u + 1u)
+
+/* Three blocks of numbers; a run; those three freed; the inode. */
+static uint32_t credits_step(const struct ext4 *fs)
+{
+	return 3 + ext4_credits_alloc(fs, fs->block_size / 4) + 3 * 2 + 1;
+}
 
 /* Numbers on one level, and the last that is not 0. */
 struct level {
@@ -114,9 +118,9 @@ static int clear_numbers(struct journal_handle *h, struct level *level, uint32_t
 	return 0;
 }
 
-/* The last run of blocks at or after `first`. 0: it was freed, or there is none: *done. */
+/* The last run of blocks at or after `first`, `max` at most. 0: freed, or there is none: *done. */
 static int free_run(struct journal_handle *h, struct ext4_inode *inode, struct level *level,
-		    uint32_t first, bool *done) MAY_YIELD
+		    uint32_t first, uint32_t max, bool *done) MAY_YIELD
 {
 	bool metadata = S_ISDIR(inode->mode) || S_ISLNK(inode->mode);
 	uint32_t last = number_at(level, level->at), from = level->at;
@@ -126,7 +130,7 @@ static int free_run(struct journal_handle *h, struct ext4_inode *inode, struct l
 		*done = true;
 		return 0;
 	}
-	while (from > 0 && level->first + from > first &&
+	while (from > 0 && level->first + from > first && level->at - from + 1 < max &&
 	       number_at(level, from - 1) == number_at(level, from) - 1)
 		from--;
 	r = clear_numbers(h, level, from);
@@ -160,10 +164,14 @@ static int free_empty(struct journal_handle *h, struct ext4_inode *inode, struct
 static int step(struct journal_handle *h, struct ext4_inode *inode, uint32_t first, bool *done)
 	MAY_YIELD
 {
+	uint32_t room = journal_forget_room(h);
 	struct way way;
 	const struct level *level;
-	int r = way_find(inode, &way);
+	int r;
 
+	if (room <= LEVELS_MAX)
+		return 0; /* the next step */
+	r = way_find(inode, &way);
 	if (r <= 0) {
 		*done = true;
 		return r;
@@ -171,7 +179,7 @@ static int step(struct journal_handle *h, struct ext4_inode *inode, uint32_t fir
 	level = &way.level[way.depth];
 	r = 0;
 	if (number_at(level, level->at) != 0)
-		r = free_run(h, inode, &way.level[way.depth], first, done);
+		r = free_run(h, inode, &way.level[way.depth], first, room - LEVELS_MAX, done);
 	if (r == 0 && !*done)
 		r = free_empty(h, inode, &way);
 	way_put(&way);
@@ -186,7 +194,7 @@ int indirect_unmap(struct ext4_inode *inode, uint32_t first)
 	while (r == 0 && !done) {
 		struct journal_handle h;
 
-		r = ext4_begin(inode->fs, CREDITS_STEP, &h);
+		r = ext4_begin(inode->fs, credits_step(inode->fs), &h);
 		if (r < 0)
 			break;
 		task_lock_take(&inode->map_lock);
