@@ -1,6 +1,6 @@
 /*
- * test_small_journal.c - what ext4.h and journal.h promise where the journal is small and full: what
- * is too large for one transaction is done in several, and the power may go between them.
+ * test_small_journal.c - what ext4.h and journal.h promise where the journal is small and full:
+ * what is too large for one transaction is done in several, and the power may go between them.
  */
 #include "test/ext4/data_image.h"
 

@@ -7,7 +7,7 @@
 #define GROUPS_MAX 8u /* whose bitmaps one change of the tree touches */
 #define FORGOTTEN_MAX (EXT4_EXTENT_DEPTH_MAX + 1u) /* nodes that go with an extent */
 
-/* Blocks freed at once: groups may be so small that an extent lies in more than a log could take. */
+/* Blocks freed at once: groups may be so small that an extent lies in more than a log takes. */
 static uint32_t part_max(const struct ext4 *fs)
 {
 	uint64_t blocks = (uint64_t)GROUPS_MAX * fs->blocks_per_group;
