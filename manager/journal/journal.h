@@ -73,6 +73,7 @@ struct journal_setup {
  */
 MUST_USE int journal_open(const struct journal_setup *setup, struct journal **ret) MAY_YIELD;
 bool journal_needs_replay(const struct journal *j);
+uint32_t journal_log_size(const struct journal *j); /* in blocks, without the superblock */
 /*
  * The error, as -errno, that ended its last use; 0: none did. It is not forgotten: who checks the
  * file system takes it away, as e2fsck does.

@@ -201,6 +201,11 @@ void journal_error_store(struct journal *j)
 	task_lock_drop(&j->super_lock);
 }
 
+uint32_t journal_log_size(const struct journal *j)
+{
+	return j->size;
+}
+
 int journal_noted_error(const struct journal *j)
 {
 	return (int)be32(j->super.error);

@@ -215,6 +215,20 @@ EXT4_TEST(an_error_of_the_journal_is_told_and_noted)
 	image_judge();
 }
 
+EXT4_TEST(a_journal_too_small_for_an_operation_makes_it_read_only)
+{
+	image_make("-b 1024", "16M", NULL);
+	image_tool(
+		"debugfs -w -R 'set_inode_field <8> size 65536' image 2>/dev/null && "
+		"at=$(debugfs -R 'bmap <8> 0' image 2>/dev/null) && "
+		"printf '\\0\\0\\0\\100' | dd of=image bs=1 seek=$((at * 1024 + 16)) conv=notrunc "
+		"2>/dev/null");
+	CHECK_INT(image_try_mount(false), 0);
+	CHECK(image_report.read_only);
+	CHECK(strstr(image_report.text, "its journal is too small"));
+	image_unmount();
+}
+
 /* The host tells of what it lost once, to whoever asks first; the loss may be another's. */
 EXT4_TEST(who_asks_after_a_flush_that_failed_is_told_too)
 {
@@ -270,6 +284,7 @@ static const struct test tests[] = {
 	TEST(who_asks_after_a_flush_that_failed_is_told_too),
 	TEST(a_time_that_could_not_be_stored_is_stored_later),
 	TEST(an_error_of_the_journal_is_told_and_noted),
+	TEST(a_journal_too_small_for_an_operation_makes_it_read_only),
 	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_flushes_leave_a_whole_image, 120),

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* As for mke2fs and Linux, with a superblock. In less some operations would find no room. */
+#define LOG_MIN 1023u
+
 /* ---- what the journal asks. */
 
 static int where(void *context, uint32_t index, uint64_t *ret_block)
@@ -184,6 +187,10 @@ int ext4_journal_find(struct ext4 *fs, struct ext4_report *report)
 	if (fs->read_only && !needed)
 		return 0;
 	r = open_journal(fs, report);
+	if (r == 0 && !fs->read_only && journal_log_size(fs->journal) < LOG_MIN) {
+		ext4_refuse(report, 0, "it is read-only: its journal is too small");
+		fs->read_only = true;
+	}
 	if (r == 0 && !fs->read_only && journal_noted_error(fs->journal) != 0) {
 		/* Linux goes on, and wants it checked; we leave all to who checks it. */
 		ext4_refuse(report, 0, "it is read-only: an error ended its last use; run e2fsck");
