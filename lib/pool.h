@@ -41,7 +41,7 @@
  * are blocked in the kernel. User space is not told of that, so the watcher looks
  * at them from time to time while calls wait.
  *
- * Way down: pool_look -> wake_idle -> futex_wake.
+ * Way down: pool_look -> call_one -> futex_wake.
  */
 #include "base/cc.h"
 #include "base/list.h"

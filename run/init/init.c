@@ -113,11 +113,12 @@ static pid_t take_in(bool block, pid_t wanted, const struct script_step *step)
 	return pid;
 }
 
+/* What init hears. */
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+
 /* In the child: what init does with signals is not its programs' affair. */
 static void plain_signals(void)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
-
 	for (size_t i = 0; i < ARRAY_COUNT(signals); i++)
 		signal(signals[i], SIG_DFL);
 	sigprocmask(SIG_SETMASK, &nothing, NULL);
@@ -314,7 +315,6 @@ static char *read_script(size_t *ret_size)
 
 static void hear_signals(void)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	sigset_t awaited;
 
 	sigemptyset(&nothing);

@@ -43,7 +43,7 @@ static uint64_t post(struct hascall *h, uint32_t num, uint64_t first, uint32_t f
 	return ticket;
 }
 
-/* A pipe and a posted read from it: a call that runs until end_read(). */
+/* A pipe and a posted read from it: a call that runs until let_go(). */
 struct held {
 	int fds[2];
 	char byte;

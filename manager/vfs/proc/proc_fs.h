@@ -9,7 +9,7 @@
  *                         sys/kernel/random/uuid, sys/fs/pipe-max-size, PID/cgroup ...
  *     from the source     PID/...
  *     from the host's     cpuinfo meminfo stat uptime loadavg version cmdline, sys/kernel,
- *     own /proc           sys/vm, sys/fs/file-max (proc_host.c has the list)
+ *     own /proc           sys/vm, sys/fs/file-max (proc_table.c has the list)
  *
  * Order    a file's text is made when it is read from offset 0, and further reads of
  *          that open see the same text.
