@@ -46,7 +46,8 @@ static int fill_one(struct dir_fill *fill, const struct vfs_dirent *entry, uint6
 		fill->full = true;
 		return -EINVAL;
 	}
-	memset(at + DIR_NAME_OFFSET, 0, record_size - DIR_NAME_OFFSET);
+	/* The name's end and what rounds it up: within the last eight bytes. */
+	memset(at + record_size - sizeof(uint64_t), 0, sizeof(uint64_t));
 	memcpy(at, &head, DIR_NAME_OFFSET);
 	memcpy(at + DIR_NAME_OFFSET, entry->name, entry->name_len);
 	fill->used += record_size;

@@ -141,7 +141,11 @@ static void directory(void *arg)
 	f = open_path("/d", O_RDONLY | O_DIRECTORY);
 	CHECK_INT(file_read(f, buf, 1), -EISDIR);
 	CHECK_INT(file_getdents(f, buf, 23), -EINVAL); /* not even "." fits */
-	CHECK_INT(file_getdents(f, buf, 48), 48);      /* "." and ".." */
+	memset(buf, 0x55, sizeof(buf));
+	CHECK_INT(file_getdents(f, buf, 48), 48); /* "." and ".." */
+	CHECK_INT(memcmp(buf + 19, ".\0\0\0\0", 5), 0);
+	CHECK_INT(memcmp(buf + 24 + 19, "..\0\0\0", 5), 0);
+	CHECK_INT(buf[48], 0x55);
 	CHECK_INT(count_names(buf, 48, last, sizeof(last)), 2);
 	CHECK_STR(last, "..");
 	CHECK_INT(file_getdents(f, buf, 39), -EINVAL);

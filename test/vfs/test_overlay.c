@@ -524,7 +524,138 @@ VFS_TEST(a_root_of_which_only_the_attributes_were_changed_stays_as_it_was_left)
 	CHECK_INT(root->ops->listxattr(root, (char[256]){ 0 }, 256), 0);
 }
 
+/* Entries of a listing: copies, as asking about one may change the directory's cache. */
+struct listed {
+	struct {
+		char name[32];
+		uint64_t ino;
+		uint32_t type;
+	} entries[32];
+	unsigned int count;
+};
+
+static int list_one(void *ctx, const struct vfs_dirent *entry)
+{
+	struct listed *l = ctx;
+
+	CHECK(l->count < ARRAY_COUNT(l->entries));
+	snprintf(l->entries[l->count].name, sizeof(l->entries[0].name), "%.*s",
+		 (int)entry->name_len, entry->name);
+	l->entries[l->count].ino = entry->ino;
+	l->entries[l->count++].type = entry->type;
+	return 0;
+}
+
+static void check_listing(const char *path) MAY_YIELD
+{
+	struct inode *dir = inode_at(path);
+	struct listed l = { .count = 0 };
+	uint64_t cursor = 0;
+
+	CHECK_INT(vfs_readdir(dir, &cursor, list_one, &l), 0);
+	inode_put(dir);
+	for (unsigned int i = 0; i < l.count; i++) {
+		struct vfs_attr attr;
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s/%s", path, l.entries[i].name);
+		CHECK_INT(do_lstat(name, &attr), 0);
+		CHECK_INT(l.entries[i].ino, attr.ino);
+		CHECK_INT(l.entries[i].type, attr.mode >> 12);
+	}
+}
+
+/* In the upper alone, and beside names of the lower. */
+static void make_one_of_each(const char *folder) MAY_YIELD
+{
+	static const struct {
+		const char *name;
+		uint32_t mode;
+		uint64_t rdev;
+	} nodes[] = {
+		{ "file", S_IFREG | 0644, 0 },	   { "fifo", S_IFIFO | 0644, 0 },
+		{ "socket", S_IFSOCK | 0644, 0 },  { "null", S_IFCHR | 0666, 0x103 },
+		{ "disk", S_IFBLK | 0600, 0x800 },
+	};
+	char name[64], from[64];
+
+	for (unsigned int i = 0; i < ARRAY_COUNT(nodes); i++) {
+		snprintf(name, sizeof(name), "%s/%s", folder, nodes[i].name);
+		CHECK_INT(vfs_mknod(&view, NULL, name, nodes[i].mode, nodes[i].rdev), 0);
+	}
+	snprintf(name, sizeof(name), "%s/link", folder);
+	CHECK_INT(do_symlink("nowhere", name), 0);
+	snprintf(name, sizeof(name), "%s/folder", folder);
+	CHECK_INT(do_mkdir(name), 0);
+	/* From the lower, changed and moved: they keep their numbers. */
+	snprintf(from, sizeof(from), "/from/%c", folder[1]);
+	CHECK_INT(do_write(from, "x", 0), 1);
+	snprintf(name, sizeof(name), "%s/moved", folder);
+	CHECK_INT(do_rename(from, name, 0), 0);
+	snprintf(from, sizeof(from), "/from/sub%c", folder[1]);
+	snprintf(name, sizeof(name), "%s/moved folder", folder);
+	CHECK_INT(do_rename(from, name, 0), 0);
+}
+
+VFS_TEST(a_listing_tells_the_number_and_the_kind_that_stat_tells)
+{
+	struct inode *lower, *upper, *work, *root;
+	static const char names[] = "changed disk fifo file folder link lower moved moved folder "
+				    "null socket ";
+
+	CHECK_INT(mem_fs_new("lower", 0, 0755, &lower), 0);
+	use_root(inode_get(lower));
+	CHECK_INT(do_mkdir("/from"), 0);
+	CHECK_INT(do_mkdir("/from/subo"), 0);
+	CHECK_INT(do_mkdir("/from/subn"), 0);
+	CHECK_INT(do_create("/from/o", 0644), 0);
+	CHECK_INT(do_create("/from/n", 0644), 0);
+	CHECK_INT(do_mkdir("/old"), 0);
+	CHECK_INT(do_create("/old/lower", 0644), 0);
+	CHECK_INT(do_create("/old/changed", 0644), 0);
+	CHECK_INT(do_create("/old/gone", 0644), 0);
+	leave_root();
+	make_upper(0, true, &upper, &work);
+	CHECK_INT(overlay_fs_new(inode_get(lower), inode_get(upper), inode_get(work), &root), 0);
+	use_root(root);
+	CHECK_INT(do_mkdir("/new"), 0);
+	make_one_of_each("/new");
+	make_one_of_each("/old");
+	CHECK_INT(do_write("/old/changed", "x", 0), 1);
+	CHECK_INT(do_unlink("/old/gone"), 0);
+	CHECK_STR(names_of("/old", 3), names);
+	check_listing("/old");
+	check_listing("/new");
+	leave_root();
+	/* Later: nobody knows any more which whiteouts are links to one inode. */
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
+	use_root(root);
+	CHECK_STR(names_of("/old", 3), names);
+	CHECK_STR(names_of("/from", 3), "");
+	check_listing("/old");
+	check_listing("/new");
+}
+
+/* A whiteout of nothing: a lower that lost the name since; or somebody else's. */
+VFS_TEST(a_whiteout_is_not_listed_whatever_the_lower_has)
+{
+	struct inode *lower, *upper, *work, *root;
+	struct vfs_attr white = { .mode = S_IFCHR | 0600 };
+	struct inode *made;
+
+	CHECK_INT(mem_fs_new("lower", 0, 0755, &lower), 0);
+	make_upper(0, true, &upper, &work);
+	CHECK_INT(upper->ops->create(upper, "gone", 4, &white, &made), 0);
+	inode_put(made);
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
+	use_root(root);
+	CHECK_INT(do_create("/f", 0644), 0);
+	CHECK_STR(names_of("/", 9), "f ");
+}
+
 static const struct test tests[] = {
+	TEST(a_listing_tells_the_number_and_the_kind_that_stat_tells),
+	TEST(a_whiteout_is_not_listed_whatever_the_lower_has),
 	TEST(a_root_of_which_only_the_attributes_were_changed_stays_as_it_was_left),
 	TEST(an_upper_that_was_used_before_keeps_its_root_as_it_was_left),
 	TEST(a_change_leaves_the_lower_as_it_was),

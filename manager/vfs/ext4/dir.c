@@ -29,35 +29,6 @@ static struct ext4_dirent *at(const struct cache_page *page, uint32_t offset)
 	return (struct ext4_dirent *)(void *)((uint8_t *)page->data + offset);
 }
 
-struct ext4_dirent *dir_record(const struct ext4 *fs, const struct cache_page *page,
-			       uint32_t offset)
-{
-	uint32_t end = dir_room(fs);
-	struct ext4_dirent *record;
-
-	if (offset % 4 || offset + sizeof(*record) > end)
-		return NULL;
-	record = at(page, offset);
-	if (record->size % 4 || record->size < sizeof(*record) || record->size > end - offset)
-		return NULL;
-	if (record->number && record->size < EXT4_DIRENT_SIZE(record->name_length))
-		return NULL;
-	return record;
-}
-
-bool dir_record_is(const struct ext4_dirent *record, const struct ext4_name *name)
-{
-	return record->number && record->name_length == name->len &&
-	       memcmp(record->name, name->text, name->len) == 0;
-}
-
-static bool is_dots(const struct ext4_dirent *record)
-{
-	return record->name_length == 1 ? record->name[0] == '.'
-					: record->name_length == 2 && record->name[0] == '.' &&
-						  record->name[1] == '.';
-}
-
 static uint32_t names_checksum(const struct ext4_inode *dir, const struct cache_page *page)
 {
 	return ext4_crc32c(dir->checksum_seed, page->data, dir_room(dir->fs));
@@ -182,14 +153,25 @@ int dir_block(struct ext4_inode *dir, uint32_t logical, struct cache_page **ret)
 
 /* ---- one block of names. */
 
+/* Names of one directory are often equally long, and differ at their ends. */
+static bool is_named(const struct ext4_dirent *record, const struct ext4_name *name)
+{
+	uint32_t len = name->len;
+
+	return record->name_length == len && len > 0 && record->number &&
+	       record->name[len - 1] == name->text[len - 1] &&
+	       memcmp(record->name, name->text, len) == 0;
+}
+
 struct ext4_dirent *dir_block_find(const struct ext4 *fs, const struct cache_page *page,
 				   const struct ext4_name *name, struct ext4_dirent **ret_before)
 {
 	struct ext4_dirent *record, *before = NULL;
+	uint32_t end = dir_room(fs);
 
-	for (uint32_t offset = 0; (record = dir_record(fs, page, offset)) != NULL;
+	for (uint32_t offset = 0; (record = dir_record_in(page->data, end, offset)) != NULL;
 	     offset += record->size) {
-		if (dir_record_is(record, name)) {
+		if (is_named(record, name)) {
 			if (ret_before)
 				*ret_before = before;
 			return record;
@@ -208,9 +190,9 @@ static uint32_t gap_of(const struct ext4_dirent *record)
 uint32_t dir_block_gap(const struct ext4 *fs, const struct cache_page *page)
 {
 	const struct ext4_dirent *record;
-	uint32_t gap = 0;
+	uint32_t gap = 0, end = dir_room(fs);
 
-	for (uint32_t offset = 0; (record = dir_record(fs, page, offset)) != NULL;
+	for (uint32_t offset = 0; (record = dir_record_in(page->data, end, offset)) != NULL;
 	     offset += record->size)
 		if (gap_of(record) > gap)
 			gap = gap_of(record);
@@ -390,7 +372,7 @@ int ext4_dir_empty(struct ext4_inode *dir)
 		for (uint32_t offset = 0; page->checked == EXT4_IS_NAMES &&
 					  (record = dir_record(dir->fs, page, offset)) != NULL;
 		     offset += record->size)
-			names |= record->number && !is_dots(record);
+			names |= record->number && !dir_is_dots(record);
 		cache_put(page);
 		if (names)
 			return -ENOTEMPTY;
@@ -401,4 +383,5 @@ int ext4_dir_empty(struct ext4_inode *dir)
 void ext4_dir_forget(struct ext4_inode *dir)
 {
 	index_drop(dir);
+	listings_forget(dir);
 }

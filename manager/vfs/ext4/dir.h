@@ -3,13 +3,16 @@
 /*
  * dir.h - names in directories: the parts of it, to each other. Layer: vfs/ext4.
  *
- *     dir.c       blocks of records: find, add, remove in one block; readdir
+ *     dir.c       blocks of records: find, add, remove in one block
+ *     readdir.c   listings, in an order that stays; the rest of one waits for its reader
  *     dirhash.c   all names of a directory by hash, in memory: which block has the name
  *     htree.c     the tree on the disk: which block must have a name with this hash
  *     hash.c      the hashes of the tree
  *
  * Hostile  a block is checked when it is read (cache_page.checked says as what), and each
  *          record again when it is used: another damaged directory may share the block.
+ * Limit    EXT4_LISTINGS rests of listings a file system; with more readers, and after each change
+ *          of the directory, the block is read and put in order again.
  * Thread   scheduler thread only.
  *
  * Way down: ext4_dir_find (dir.c) -> index_find (dirhash.c) -> dir_block -> ext4_map, cache_get.
@@ -22,13 +25,34 @@
 uint32_t dir_block_count(const struct ext4_inode *dir);
 /* Bytes of a block that records fill. */
 uint32_t dir_room(const struct ext4 *fs);
+/* Is it "." or ".."? */
+static inline bool dir_is_dots(const struct ext4_dirent *record)
+{
+	return record->name[0] == '.' &&
+	       (record->name_length == 1 || (record->name_length == 2 && record->name[1] == '.'));
+}
 bool dir_has_tree(const struct ext4_inode *dir);
 /* A block of the directory, checked; pinned. -EUCLEAN if it is none. */
 MUST_USE int dir_block(struct ext4_inode *dir, uint32_t logical, struct cache_page **ret) MAY_YIELD;
-/* The record at `offset`; NULL if none can be there. */
-struct ext4_dirent *dir_record(const struct ext4 *fs, const struct cache_page *page,
-			       uint32_t offset);
-bool dir_record_is(const struct ext4_dirent *record, const struct ext4_name *name);
+/* The record at `offset` of a block's first `end` bytes; NULL if none can be there. */
+static inline struct ext4_dirent *dir_record_in(void *block, uint32_t end, uint32_t offset)
+{
+	struct ext4_dirent *record;
+
+	if (offset % 4 || offset + sizeof(*record) > end)
+		return NULL;
+	record = (struct ext4_dirent *)(void *)((uint8_t *)block + offset);
+	if (record->size % 4 || record->size < sizeof(*record) || record->size > end - offset)
+		return NULL;
+	if (record->number && record->size < EXT4_DIRENT_SIZE(record->name_length))
+		return NULL;
+	return record;
+}
+static inline struct ext4_dirent *dir_record(const struct ext4 *fs, const struct cache_page *page,
+					     uint32_t offset)
+{
+	return dir_record_in(page->data, dir_room(fs), offset);
+}
 /* The record with this name and the one before it (NULL: it is the first). */
 struct ext4_dirent *dir_block_find(const struct ext4 *fs, const struct cache_page *page,
 				   const struct ext4_name *name, struct ext4_dirent **ret_before);
@@ -67,6 +91,9 @@ void index_gap(struct ext4_inode *dir, uint32_t block, uint32_t gap);
 uint32_t index_find_gap(const struct ext4_inode *dir, uint32_t size);
 uint64_t index_names(const struct ext4_inode *dir); /* tests: how many */
 
+/* ---- readdir.c: names that a reader has not taken yet go with the directory. */
+void listings_forget(struct ext4_inode *dir);
+
 /* ---- hash.c. */
 struct dir_hash {
 	uint32_t major, minor;
@@ -74,6 +101,10 @@ struct dir_hash {
 /* version: EXT4_HASH_*, with EXT4_HASH_UNSIGNED added if so. False: not known. */
 bool dir_hash(const struct ext4 *fs, uint32_t version, const struct ext4_name *name,
 	      struct dir_hash *ret);
+/* The same of up to DIR_HASHES names, in little more time than of one. */
+#define DIR_HASHES 8u
+void dir_hashes(const struct ext4 *fs, uint32_t version, const struct ext4_name *names,
+		unsigned int count, struct dir_hash *ret);
 uint32_t dir_hash_version(const struct ext4 *fs); /* for new trees */
 
 /* ---- htree.c. */

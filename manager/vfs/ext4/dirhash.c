@@ -172,12 +172,6 @@ bool index_pays(const struct ext4_inode *dir)
 	return !dir_has_tree(dir) || blocks <= SMALL_TREE || dir->finds >= blocks / FINDS_PER_BLOCK;
 }
 
-static bool is_dots(const struct ext4_dirent *record)
-{
-	return record->name[0] == '.' &&
-	       (record->name_length == 1 || (record->name_length == 2 && record->name[1] == '.'));
-}
-
 static bool add_block(struct ext4_dir_index *x, const struct cache_page *page, uint32_t block)
 {
 	const struct ext4 *fs = x->dir->fs;
@@ -189,7 +183,7 @@ static bool add_block(struct ext4_dir_index *x, const struct cache_page *page, u
 	     offset += record->size) {
 		struct ext4_name name = { record->name, record->name_length };
 
-		if (record->number && !is_dots(record) && !add_place(x, &name, block))
+		if (record->number && !dir_is_dots(record) && !add_place(x, &name, block))
 			return false;
 	}
 	return set_gap(x, block, dir_block_gap(fs, page));

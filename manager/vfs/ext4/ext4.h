@@ -23,7 +23,8 @@
  * Owner    inodes are counted by the vfs; one struct ext4_inode a number, found by ext4_iget.
  * Thread   scheduler thread only.
  *
- * Way down: ext4_ops (fs.c) -> names dir.c, bytes data.c -> extent.c, alloc.c -> journal, cache.
+ * Way down: ext4_dir_ops, ext4_file_ops (fs.c) -> names dir.c, bytes data.c -> extent.c, alloc.c
+ * -> journal, cache.
  */
 #include "base/cc.h"
 #include "base/list.h"
@@ -35,6 +36,7 @@
 #include <stdint.h>
 
 struct ext4_inode;
+struct ext4_listing;   /* readdir.c: names that a reader of a directory goes on with */
 struct ext4_dir_index; /* dirhash.c: names of a directory by hash, in memory */
 
 struct ext4_group {
@@ -64,6 +66,8 @@ enum ext4_checked {
 struct ext4_zone {
 	uint64_t first, end;
 };
+
+#define EXT4_LISTINGS 8u /* readers of directories whose place is remembered */
 
 struct ext4_error {
 	uint8_t code;	      /* enum ext4_error_code; 0: none */
@@ -130,6 +134,9 @@ struct ext4 {
 	/* dirhash.c */
 	struct list indexes; /* of directories' names: the last used at the end */
 	uint64_t index_bytes;
+	/* readdir.c: what readers that stopped go on with */
+	struct ext4_listing *listings[EXT4_LISTINGS];
+	uint32_t next_listing;	/* whose place is taken next */
 	struct ext4_maps *maps; /* data_map.c; NULL: no file was mapped yet */
 };
 

@@ -1,5 +1,6 @@
 #include "vfs/ext4/dir.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define WORDS_MD4 8u
@@ -12,58 +13,139 @@ static uint32_t byte_of(const char *text, uint32_t at, bool is_unsigned)
 	return is_unsigned ? (uint32_t)(uint8_t)text[at] : (uint32_t)(int32_t)(int8_t)text[at];
 }
 
-/* Words of four bytes, the first byte highest; what is missing is made of the length. */
+/* `count` bytes after those that are in `value`. */
+static uint32_t add_bytes(uint32_t value, const char *text, uint32_t count, bool is_unsigned)
+{
+	for (uint32_t i = 0; i < count; i++)
+		value = (value << 8) + byte_of(text, i, is_unsigned);
+	return value;
+}
+
+/* Four bytes, the first one highest. */
+static uint32_t word_of(const char *text, bool is_unsigned)
+{
+	uint32_t word;
+
+	memcpy(&word, text, sizeof(word));
+	if (!is_unsigned && word & 0x80808080u)
+		return add_bytes(0, text, sizeof(word), is_unsigned);
+	return be32toh(word);
+}
+
+/* What is missing is made of the length. */
 static void fill_words(uint32_t *words, uint32_t count, const char *text, uint32_t len,
 		       bool is_unsigned)
 {
-	uint32_t pad = len | len << 8, bytes = len < count * 4 ? len : count * 4;
+	uint32_t pad = len | len << 8, whole = len / 4 < count ? len / 4 : count;
 
 	pad |= pad << 16;
-	for (uint32_t w = 0; w < count; w++) {
-		uint32_t value = pad;
+	for (uint32_t w = 0; w < whole; w++)
+		words[w] = word_of(text + w * 4, is_unsigned);
+	if (whole < count)
+		words[whole] = add_bytes(pad, text + whole * 4, len % 4, is_unsigned);
+	for (uint32_t w = whole + 1; w < count; w++)
+		words[w] = pad;
+}
 
-		for (uint32_t i = w * 4; i < bytes && i < w * 4 + 4; i++)
-			value = (value << 8) + byte_of(text, i, is_unsigned);
-		words[w] = value;
+/*
+ * ---- Three rounds of MD4 (RFC 1320) over half a block, of several names at once: a listing
+ * hashes every name it has, and each step of one waits for the one before it.
+ */
+
+#define LANES 4u /* a vector of every x86-64 */
+typedef uint32_t lanes __attribute__((vector_size(LANES * sizeof(uint32_t))));
+static_assert(DIR_HASHES % LANES == 0, "names come in whole vectors");
+
+/* `f` comes last: it has the result of the step before. */
+static void step(lanes *a, lanes in, lanes f, unsigned int by)
+{
+	lanes sum = (*a + in) + f;
+
+	*a = sum << by | sum >> (32 - by);
+}
+
+static lanes choose(lanes x, lanes y, lanes z)
+{
+	return z ^ (x & (y ^ z));
+}
+
+static lanes most(lanes x, lanes y, lanes z)
+{
+	return (y & z) | (x & (y | z));
+}
+
+static void half_md4(lanes state[4], const lanes in[WORDS_MD4])
+{
+	lanes a = state[0], b = state[1], c = state[2], d = state[3];
+
+	for (unsigned int i = 0; i < 8; i += 4) {
+		step(&a, in[i], choose(b, c, d), 3);
+		step(&d, in[i + 1], choose(a, b, c), 7);
+		step(&c, in[i + 2], choose(d, a, b), 11);
+		step(&b, in[i + 3], choose(c, d, a), 19);
 	}
+	for (unsigned int i = 2; i-- > 0;) {
+		step(&a, in[i] + 0x5a827999u, most(b, c, d), 3);
+		step(&d, in[i + 2] + 0x5a827999u, most(a, b, c), 5);
+		step(&c, in[i + 4] + 0x5a827999u, most(d, a, b), 9);
+		step(&b, in[i + 6] + 0x5a827999u, most(c, d, a), 13);
+	}
+	for (unsigned int i = 4; i > 0; i -= 2) {
+		step(&a, in[i - 1] + 0x6ed9eba1u, b ^ (c ^ d), 3);
+		step(&d, in[i + 3] + 0x6ed9eba1u, a ^ (b ^ c), 9);
+		step(&c, in[i - 2] + 0x6ed9eba1u, d ^ (a ^ b), 11);
+		step(&b, in[i + 2] + 0x6ed9eba1u, c ^ (d ^ a), 15);
+	}
+	state[0] += a;
+	state[1] += b;
+	state[2] += c;
+	state[3] += d;
 }
 
-static uint32_t rotate(uint32_t value, unsigned int by)
+/* From word `w` of four names on. */
+static lanes word_of_each(uint32_t words[LANES][WORDS_MD4], unsigned int w)
 {
-	return value << by | value >> (32 - by);
+	return (lanes){ words[0][w], words[1][w], words[2][w], words[3][w] };
 }
 
-/* Three rounds of MD4 (RFC 1320) over half a block. */
-static void half_md4(uint32_t state[4], const uint32_t in[WORDS_MD4])
+static void half_md4_names(const uint32_t from[4], bool is_unsigned, const struct ext4_name *names,
+			   unsigned int count, struct dir_hash *ret)
 {
-	static const uint8_t word[3][WORDS_MD4] = {
-		{ 0, 1, 2, 3, 4, 5, 6, 7 },
-		{ 1, 3, 5, 7, 0, 2, 4, 6 },
-		{ 3, 7, 2, 6, 1, 5, 0, 4 },
-	};
-	static const uint8_t turn[3][4] = { { 3, 7, 11, 19 }, { 3, 5, 9, 13 }, { 3, 9, 11, 15 } };
-	static const uint32_t add[3] = { 0, 0x5a827999u, 0x6ed9eba1u };
-	uint32_t s[4] = { state[0], state[1], state[2], state[3] };
+	uint32_t words[DIR_HASHES][WORDS_MD4], len[DIR_HASHES] = { 0 }, longest = 0;
+	lanes state[DIR_HASHES / LANES][4], next[4], in[WORDS_MD4];
 
-	for (unsigned int round = 0; round < 3; round++) {
-		for (unsigned int i = 0; i < WORDS_MD4; i++) {
-			/* Each step changes another of the four: a, d, c, b. */
-			uint32_t *a = &s[(4 - i % 4) % 4];
-			uint32_t b = s[(5 - i % 4) % 4], c = s[(6 - i % 4) % 4];
-			uint32_t d = s[(7 - i % 4) % 4], f;
-
-			if (round == 0)
-				f = d ^ (b & (c ^ d));
-			else if (round == 1)
-				f = (b & c) + ((b ^ c) & d);
-			else
-				f = b ^ c ^ d;
-			*a = rotate(*a + f + in[word[round][i]] + add[round], turn[round][i % 4]);
-		}
+	memset(words[count], 0, (DIR_HASHES - count) * sizeof(words[0]));
+	for (unsigned int i = 0; i < count; i++) {
+		len[i] = names[i].len;
+		longest = len[i] > longest ? len[i] : longest;
 	}
 	for (unsigned int i = 0; i < 4; i++)
-		state[i] += s[i];
+		for (unsigned int g = 0; g < DIR_HASHES / LANES; g++)
+			state[g][i] = (lanes){ from[i], from[i], from[i], from[i] };
+	for (uint32_t at = 0; at < longest; at += WORDS_MD4 * 4) {
+		for (unsigned int i = 0; i < count; i++)
+			if (at < len[i])
+				fill_words(words[i], WORDS_MD4, names[i].text + at, len[i] - at,
+					   is_unsigned);
+		for (unsigned int g = 0; g * LANES < count; g++) {
+			const uint32_t *l = len + g * LANES;
+			/* Those of which nothing is left keep the state they have. */
+			const lanes going = (lanes)((lanes){ l[0], l[1], l[2], l[3] } > at);
+
+			for (unsigned int w = 0; w < WORDS_MD4; w++)
+				in[w] = word_of_each(words + g * LANES, w);
+			memcpy(next, state[g], sizeof(next));
+			half_md4(next, in);
+			for (unsigned int i = 0; i < 4; i++)
+				state[g][i] = (next[i] & going) | (state[g][i] & ~going);
+		}
+	}
+	for (unsigned int i = 0; i < count; i++)
+		ret[i] = (struct dir_hash){ state[i / LANES][1][i % LANES],
+					    state[i / LANES][2][i % LANES] };
 }
+
+/* ---- the other hashes. */
 
 /* The Tiny Encryption Algorithm (Wheeler, Needham 1994), half its rounds, as a hash. */
 static void tea(uint32_t state[4], const uint32_t in[WORDS_TEA])
@@ -105,38 +187,51 @@ static void start(const struct ext4 *fs, uint32_t state[4])
 	memcpy(state, from, sizeof(usual));
 }
 
+static void tea_name(const uint32_t from[4], bool is_unsigned, const struct ext4_name *name,
+		     struct dir_hash *ret)
+{
+	uint32_t words[WORDS_TEA], state[4];
+
+	memcpy(state, from, sizeof(state));
+	for (uint32_t at = 0; at < name->len; at += WORDS_TEA * 4) {
+		fill_words(words, WORDS_TEA, name->text + at, name->len - at, is_unsigned);
+		tea(state, words);
+	}
+	*ret = (struct dir_hash){ state[0], state[1] };
+}
+
+void dir_hashes(const struct ext4 *fs, uint32_t version, const struct ext4_name *names,
+		unsigned int count, struct dir_hash *ret)
+{
+	bool is_unsigned = version >= EXT4_HASH_UNSIGNED;
+	uint32_t state[4];
+
+	assert(count <= DIR_HASHES);
+	start(fs, state);
+	switch (version % EXT4_HASH_UNSIGNED) {
+	case EXT4_HASH_LEGACY:
+		for (unsigned int i = 0; i < count; i++)
+			ret[i] = (struct dir_hash){ legacy(&names[i], is_unsigned), 0 };
+		break;
+	case EXT4_HASH_HALF_MD4:
+		half_md4_names(state, is_unsigned, names, count, ret);
+		break;
+	default:
+		for (unsigned int i = 0; i < count; i++)
+			tea_name(state, is_unsigned, &names[i], &ret[i]);
+		break;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		ret[i].major &= ~1u;
+		if (ret[i].major == EXT4_HASH_END)
+			ret[i].major = HASH_LAST;
+	}
+}
+
 bool dir_hash(const struct ext4 *fs, uint32_t version, const struct ext4_name *name,
 	      struct dir_hash *ret)
 {
-	bool is_unsigned = version >= EXT4_HASH_UNSIGNED;
-	uint32_t words[WORDS_MD4], state[4];
-
-	start(fs, state);
-	ret->minor = 0;
-	switch (version % EXT4_HASH_UNSIGNED) {
-	case EXT4_HASH_LEGACY:
-		ret->major = legacy(name, is_unsigned);
-		break;
-	case EXT4_HASH_HALF_MD4:
-		for (uint32_t i = 0; i < name->len; i += WORDS_MD4 * 4) {
-			fill_words(words, WORDS_MD4, name->text + i, name->len - i, is_unsigned);
-			half_md4(state, words);
-		}
-		ret->major = state[1];
-		ret->minor = state[2];
-		break;
-	default:
-		for (uint32_t i = 0; i < name->len; i += WORDS_TEA * 4) {
-			fill_words(words, WORDS_TEA, name->text + i, name->len - i, is_unsigned);
-			tea(state, words);
-		}
-		ret->major = state[0];
-		ret->minor = state[1];
-		break;
-	}
-	ret->major &= ~1u;
-	if (ret->major == EXT4_HASH_END)
-		ret->major = HASH_LAST;
+	dir_hashes(fs, version, name, 1, ret);
 	return version < 2 * EXT4_HASH_UNSIGNED;
 }
 

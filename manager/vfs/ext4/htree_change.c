@@ -27,12 +27,6 @@ static int compare(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static bool is_dots(const struct ext4_dirent *record)
-{
-	return record->name[0] == '.' &&
-	       (record->name_length == 1 || (record->name_length == 2 && record->name[1] == '.'));
-}
-
 static uint32_t parts_max(const struct ext4 *fs)
 {
 	return fs->block_size / EXT4_DIRENT_SIZE(1);
@@ -50,7 +44,7 @@ static uint32_t take_parts(const struct ext4 *fs, const struct cache_page *page,
 		struct ext4_name name = { record->name, record->name_length };
 		struct dir_hash hash;
 
-		if (!record->number || is_dots(record) || count == parts_max(fs))
+		if (!record->number || dir_is_dots(record) || count == parts_max(fs))
 			continue;
 		dir_hash(fs, version, &name, &hash);
 		parts[count++] = (struct part){

@@ -145,11 +145,11 @@ int ovl_refresh(struct ovl_inode *o)
 	return 0;
 }
 
-uint64_t ovl_number(const struct ovl_fs *fs, const struct inode *upper)
+uint64_t ovl_number(const struct ovl_fs *fs, uint64_t number)
 {
-	const struct ovl_origin *g = origin_by_upper(fs, upper);
+	const struct ovl_origin *g = origin_by_upper(fs, number);
 
-	return g ? g->lower->ino : OVL_INO_BASE | upper->ino;
+	return g ? g->lower->ino : OVL_INO_BASE | number;
 }
 
 static void drop_found(struct ovl_found *found)
@@ -162,7 +162,7 @@ static void drop_found(struct ovl_found *found)
 /* The device that something shows: its lower's, or that of its directory. */
 static int find_dev(const struct ovl_fs *fs, const struct ovl_found *found, uint64_t *dev) MAY_YIELD
 {
-	const struct ovl_origin *g = found->upper ? origin_by_upper(fs, found->upper) : NULL;
+	const struct ovl_origin *g = found->upper ? origin_by_upper(fs, found->upper->ino) : NULL;
 	struct inode *lower = found->lower ? found->lower : g ? g->lower : NULL;
 	struct vfs_attr attr;
 	int r;
@@ -209,7 +209,7 @@ static struct ovl_origin *complete(const struct ovl_fs *fs, struct ovl_found *fo
 	struct ovl_origin *g;
 
 	if (found->upper) {
-		g = origin_by_upper(fs, found->upper);
+		g = origin_by_upper(fs, found->upper->ino);
 		if (g)
 			found->lower = inode_get(g->lower);
 	} else {
@@ -339,7 +339,7 @@ static int adopt_root_attr(struct inode *lower, struct inode *upper, bool outliv
 						VFS_SET_MTIME | VFS_SET_CTIME);
 	if (r < 0 || !outlives_us)
 		return r;
-	/* The mark comes after what it stands for; without room for it the next start tries again. */
+	/* The mark comes after what it stands for; without room the next start tries again. */
 	r = upper->ops->setxattr(upper, OVL_ADOPTED, "y", 1, 0);
 	if (r < 0)
 		return r == -ENOSPC || r == -EOPNOTSUPP ? 0 : r;

@@ -187,7 +187,7 @@ static int look_in_upper(struct ovl_inode *dir, const char *name, size_t len, st
 	for (;;) {
 		r = ovl_in_upper(dir, name, len, ret);
 		if (r < 0 || fs->entering == 0 || !*ret || S_ISDIR((*ret)->type) ||
-		    origin_by_upper(fs, *ret))
+		    origin_by_upper(fs, (*ret)->ino))
 			return r;
 		inode_put(*ret);
 		r = waitq_wait(&fs->entered, TASK_FOREVER, WAIT_SURE);

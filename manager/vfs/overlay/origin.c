@@ -5,32 +5,43 @@
 
 #define BUCKETS_MIN 64u
 
-static size_t bucket(const struct ovl_fs *fs, const struct inode *key)
+static size_t bucket(const struct ovl_fs *fs, uint64_t key)
 {
-	return ((uintptr_t)key >> 4) * 0x9e3779b97f4a7c15u >> 32 & (fs->origin_buckets - 1);
+	return key * 0x9e3779b97f4a7c15u >> 32 & (fs->origin_buckets - 1);
+}
+
+/* The lower may be of several file systems; the upper is one, its numbers tell its inodes apart. */
+static struct ovl_origin **lower_bucket(const struct ovl_fs *fs, const struct inode *lower)
+{
+	return &fs->by_lower[bucket(fs, (uintptr_t)lower >> 4)];
+}
+
+static struct ovl_origin **upper_bucket(const struct ovl_fs *fs, uint64_t number)
+{
+	return &fs->by_upper[bucket(fs, number)];
 }
 
 struct ovl_origin *origin_by_lower(const struct ovl_fs *fs, const struct inode *lower)
 {
-	struct ovl_origin *g = fs->origin_count ? fs->by_lower[bucket(fs, lower)] : NULL;
+	struct ovl_origin *g = fs->origin_count ? *lower_bucket(fs, lower) : NULL;
 
 	while (g && g->lower != lower)
 		g = g->lower_next;
 	return g;
 }
 
-struct ovl_origin *origin_by_upper(const struct ovl_fs *fs, const struct inode *upper)
+struct ovl_origin *origin_by_upper(const struct ovl_fs *fs, uint64_t number)
 {
-	struct ovl_origin *g = fs->origin_count ? fs->by_upper[bucket(fs, upper)] : NULL;
+	struct ovl_origin *g = fs->origin_count ? *upper_bucket(fs, number) : NULL;
 
-	while (g && g->upper != upper)
+	while (g && g->upper->ino != number)
 		g = g->upper_next;
 	return g;
 }
 
 static void enter_lower(struct ovl_fs *fs, struct ovl_origin *g)
 {
-	struct ovl_origin **head = &fs->by_lower[bucket(fs, g->lower)];
+	struct ovl_origin **head = lower_bucket(fs, g->lower);
 
 	g->lower_next = *head;
 	*head = g;
@@ -38,7 +49,7 @@ static void enter_lower(struct ovl_fs *fs, struct ovl_origin *g)
 
 static void enter_upper(struct ovl_fs *fs, struct ovl_origin *g)
 {
-	struct ovl_origin **head = &fs->by_upper[bucket(fs, g->upper)];
+	struct ovl_origin **head = upper_bucket(fs, g->upper->ino);
 
 	g->upper_next = *head;
 	*head = g;
@@ -119,11 +130,11 @@ void origin_drop(struct ovl_inode *o)
 
 	if (!g)
 		return;
-	for (link = &fs->by_lower[bucket(fs, g->lower)]; *link != g; link = &(*link)->lower_next)
+	for (link = lower_bucket(fs, g->lower); *link != g; link = &(*link)->lower_next)
 		assert(*link);
 	*link = g->lower_next;
 	if (g->upper) {
-		for (link = &fs->by_upper[bucket(fs, g->upper)]; *link != g;
+		for (link = upper_bucket(fs, g->upper->ino); *link != g;
 		     link = &(*link)->upper_next)
 			assert(*link);
 		*link = g->upper_next;

@@ -21,7 +21,8 @@
  * the upper copy through it.
  *
  * readdir: lower names first, then those that only the upper has. The lower never
- * changes, so a name's place is fixed whatever is copied up while somebody reads.
+ * changes, so a name's place is fixed whatever is copied up while somebody reads. Of a
+ * name that only the upper has its listing says nearly all; inodes are asked for few.
  *
  * What guards what across a yield
  *     names of a directory        the vfs's lock of the directory
@@ -127,12 +128,12 @@ MUST_USE int ovl_inode_for(struct ovl_inode *parent, const char *name, size_t le
 			   struct ovl_found *found, struct inode **ret) MAY_YIELD;
 /* Copy mode and owner from the real inode. */
 MUST_USE int ovl_refresh(struct ovl_inode *o) MAY_YIELD;
-/* The number that an inode of the upper shows. */
-uint64_t ovl_number(const struct ovl_fs *fs, const struct inode *upper);
+/* The number that an inode of the upper, no directory, shows: `number` is its own. */
+uint64_t ovl_number(const struct ovl_fs *fs, uint64_t number);
 
 /* ---- origin.c */
 struct ovl_origin *origin_by_lower(const struct ovl_fs *fs, const struct inode *lower);
-struct ovl_origin *origin_by_upper(const struct ovl_fs *fs, const struct inode *upper);
+struct ovl_origin *origin_by_upper(const struct ovl_fs *fs, uint64_t number);
 /* The origin of `o` (a lower non-directory), made if it has none. */
 MUST_USE int origin_need(struct ovl_inode *o);
 /* It was copied up: o->upper. */

@@ -53,7 +53,7 @@ static int see_lower(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 	if (is_whiteout(upper)) {
 		r = 0;
 	} else if (!S_ISDIR(upper->type)) {
-		entry->ino = ovl_number(ovl_fs_of(m->dir), upper);
+		entry->ino = ovl_number(ovl_fs_of(m->dir), upper->ino);
 		entry->type = upper->type >> 12;
 		r = 1;
 	} else {
@@ -78,6 +78,36 @@ static int emit_lower(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 	return r < 0 || m->stopped;
 }
 
+/*
+ * What a name that only the upper has shows, as far as the upper's listing says it: 1 or 0, as
+ * below; -EAGAIN: its inode has to be asked.
+ */
+static int see_listed(const struct merge *m, struct vfs_dirent *entry)
+{
+	const struct ovl_fs *fs = ovl_fs_of(m->dir);
+
+	switch (entry->type) {
+	case DT_REG:
+	case DT_LNK:
+	case DT_FIFO:
+	case DT_SOCK:
+	case DT_BLK:
+		break;
+	case DT_DIR: /* one that was moved here keeps the number it had in the lower */
+		if (fs->lower)
+			return -EAGAIN;
+		break;
+	case DT_CHR:
+		if (fs->whiteout && fs->whiteout->ino == entry->ino)
+			return 0;
+		return -EAGAIN;
+	default: /* the upper's listing does not tell types */
+		return -EAGAIN;
+	}
+	entry->ino = ovl_number(fs, entry->ino);
+	return 1;
+}
+
 /* 1: only the upper has it, 0: a whiteout, or emitted with the lower names. */
 static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 {
@@ -86,12 +116,14 @@ static int see_upper(struct merge *m, struct vfs_dirent *entry) MAY_YIELD
 
 	if (r != 0)
 		return r < 0 ? r : 0;
+	r = see_listed(m, entry);
+	if (r != -EAGAIN)
+		return r;
 	r = ovl_in_upper(m->dir, entry->name, entry->name_len, &upper);
 	if (r < 0 || !upper)
 		return r;
 	r = !is_whiteout(upper);
-	entry->ino = ovl_number(ovl_fs_of(m->dir), upper);
-	/* A directory that was moved here keeps the number it had in the lower. */
+	entry->ino = ovl_number(ovl_fs_of(m->dir), upper->ino);
 	if (r && S_ISDIR(upper->type) && ovl_fs_of(m->dir)->lower)
 		r = ask_for_folder(m, entry);
 	inode_put(upper);
@@ -102,9 +134,13 @@ static int emit_upper(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 {
 	char name[VFS_NAME_MAX];
 	struct merge *m = ctx;
-	struct vfs_dirent entry = own_entry(found, name);
-	int r = see_upper(m, &entry);
+	struct vfs_dirent entry = *found;
+	int r = m->dir->lower ? -EAGAIN : see_listed(m, &entry);
 
+	if (r == -EAGAIN) {
+		entry = own_entry(found, name);
+		r = see_upper(m, &entry);
+	}
 	entry.next |= UPPER_PART;
 	if (r < 0)
 		m->error = r;
