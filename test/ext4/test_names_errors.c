@@ -254,6 +254,39 @@ EXT4_TEST(who_asks_after_a_flush_that_failed_is_told_too)
 	CHECK(image_try_unmount() < 0);
 }
 
+/* The block of the inode table that has the root's inode cannot be written any more. */
+static void unmount_without_a_block(const char *options) MAY_YIELD
+{
+	uint64_t block_size;
+
+	image_make(options, "16M", NULL);
+	image_mount(false);
+	block_size = image->block_size;
+	CHECK_INT(do_mkdir("/dir"), 0);
+	test_disk_fail_range(image_store, DISK_WRITE, image->groups[0].inode_table * block_size,
+			     block_size, -EIO, 0);
+	CHECK_INT(image_try_unmount(), -EIO);
+	CHECK(told_by_dumpe2fs("image", "FS Error count: 1"));
+	CHECK(told_by_dumpe2fs("image", "with errors"));
+}
+
+static void unmount_without_a_block_each_way(void) MAY_YIELD
+{
+	unmount_without_a_block("-b 1024");
+	unmount_without_a_block("-b 1024 -O ^has_journal");
+}
+
+/* Nothing but unmount finds it, when nobody may begin anything any more. */
+static void an_error_that_unmount_finds_is_noted_before_it_ends(void)
+{
+	image_options.completion = TEST_DISK_AT_ONCE;
+	ext4_run(unmount_without_a_block_each_way);
+	image_options.completion = TEST_DISK_MODEL;
+	image_options.model = &test_disk_ssd;
+	ext4_run(unmount_without_a_block_each_way);
+	image_options = (struct test_disk_options){ .size = 0 };
+}
+
 EXT4_TEST(a_time_that_could_not_be_stored_is_stored_later)
 {
 	struct vfs_attr attr = { .mtime = { .tv_sec = 1000 } };
@@ -282,6 +315,7 @@ EXT4_TEST(a_time_that_could_not_be_stored_is_stored_later)
 
 static const struct test tests[] = {
 	TEST(who_asks_after_a_flush_that_failed_is_told_too),
+	TEST(an_error_that_unmount_finds_is_noted_before_it_ends),
 	TEST(a_time_that_could_not_be_stored_is_stored_later),
 	TEST(an_error_of_the_journal_is_told_and_noted),
 	TEST(a_journal_too_small_for_an_operation_makes_it_read_only),

@@ -46,6 +46,16 @@ static void describe(const struct ext4_error *e, struct ext4_super *super)
 	       sizeof(super->first_error_function));
 }
 
+static void remember(struct ext4 *fs, uint8_t code, const char *function, uint32_t line)
+{
+	fs->error = (struct ext4_error){
+		.code = code,
+		.function = function,
+		.line = line,
+		.time_s = (uint64_t)time(NULL),
+	};
+}
+
 /* Nothing else of what is in memory may get there: the superblock as the disk has it. */
 void ext4_error_note(struct ext4 *fs)
 {
@@ -54,8 +64,8 @@ void ext4_error_note(struct ext4 *fs)
 
 	if (!super)
 		return;
-	if (fs->error.code == 0)
-		ext4_error_set(fs, EXT4_ERROR_IO, __func__, __LINE__);
+	if (fs->error.code == 0) /* no task for it: it is done here */
+		remember(fs, EXT4_ERROR_IO, __func__, __LINE__);
 	r = disk_read(fs->disk, super, sizeof(*super), EXT4_SUPER_OFFSET);
 	if (r == 0 && super->magic == EXT4_SUPER_MAGIC) {
 		describe(&fs->error, super);
@@ -85,12 +95,7 @@ void ext4_error_set(struct ext4 *fs, uint8_t code, const char *function, uint32_
 {
 	if (fs->error.code != 0)
 		return;
-	fs->error = (struct ext4_error){
-		.code = code,
-		.function = function,
-		.line = line,
-		.time_s = (uint64_t)time(NULL),
-	};
+	remember(fs, code, function, line);
 	/* Without memory for the task: unmount does it. */
 	if (fs->written && task_start(&fs->noter, "ext4-errors", noter, fs) < 0)
 		fs->noter = NULL;

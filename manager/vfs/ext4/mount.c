@@ -405,6 +405,7 @@ int ext4_unmount(struct ext4 *fs)
 		if (r == 0)
 			r = r2;
 	}
+	ext4_error_wait(fs); /* of one that the journal found just now */
 	if (fs->written && r == 0 && !fs->damage)
 		r = end_writing(fs);
 	else if (fs->written)
