@@ -7,6 +7,8 @@
  */
 #include "test/lib/area.h"
 
+#include "lib/pool.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -329,7 +331,9 @@ static void deadline_of_a_later_call_counts_from_the_submission(void)
 	call[0].flags = HASCALL_CHAIN;
 	call[1].timeout_ns = MS;
 	CHECK_INT(hascall_submit(h, call, 3, 0, ticket), 0);
-	usleep(50000);
+	/* Its time is over before its turn comes. */
+	while (!__atomic_load_n(&h->cut[(uint32_t)ticket[1]], __ATOMIC_RELAXED))
+		usleep(100);
 	pipe_feed(&p);
 	CHECK_INT(result_of(h, ticket[0]), 1);
 	CHECK_INT(result_of(h, ticket[1]), -ETIMEDOUT);

@@ -209,26 +209,37 @@ static void helped_calls_notify_and_ring_too(void)
 	close(fd);
 }
 
-static void polling_worker_needs_no_wake(void)
+/* How often a worker had to be woken for 20 calls. */
+static uint64_t wakes_for_20_calls(struct hascall *h)
 {
-	struct hascall *h = area_open(&(struct hascall_options){
-		.flags = HASCALL_POLLING, .workers_max = 2, .idle_ms = 1 });
 	const struct hascall_call call = getpid_call(0);
 	struct hascall_stats before, after;
 
-	/* Past its idle time, past the time that others spin. */
-	usleep(20000);
-	CHECK_INT(result_of(h, submit_one(h, &call)), getpid());
-	usleep(20000);
 	hascall_get_stats(h, &before);
 	for (unsigned int i = 0; i < 20; i++) {
 		CHECK_INT(result_of(h, submit_one(h, &call)), getpid());
 		usleep(1000);
 	}
 	hascall_get_stats(h, &after);
+	return after.wakes - before.wakes;
+}
+
+static void polling_worker_needs_no_wake(void)
+{
+	struct hascall *h = area_open(&(struct hascall_options){
+		.flags = HASCALL_POLLING, .workers_max = 2, .idle_ms = 1 });
+	const struct hascall_call call = getpid_call(0);
+	unsigned int tries = 5;
+
+	/* Past its idle time, past the time that others spin. */
+	usleep(20000);
+	CHECK_INT(result_of(h, submit_one(h, &call)), getpid());
+	usleep(20000);
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		SKIP("polling is for more than one processor");
-	CHECK(after.wakes - before.wakes < 10); /* without polling: 20 */
+	/* Without polling: 20, each time. One that has lost its processor in a call needs some. */
+	while (wakes_for_20_calls(h) >= 10)
+		CHECK(--tries > 0);
 	hascall_close(h);
 }
 
