@@ -228,9 +228,10 @@ static struct census count_all(void)
 				.descriptors = count_names("/proc/self/fd") };
 }
 
-static void *do_nothing(void *arg)
+static void *note_tid(void *ret_tid)
 {
-	return arg;
+	*(pid_t *)ret_tid = gettid();
+	return NULL;
 }
 
 /* With the first thread of a process, a sanitizer starts one of its own: so do that first. */
@@ -239,9 +240,15 @@ struct census census_take(void)
 	pthread_t thread;
 
 	if (test_sanitized) {
-		CHECK_INT(pthread_create(&thread, NULL, do_nothing, NULL), 0);
+		char folder[48];
+		pid_t tid;
+
+		CHECK_INT(pthread_create(&thread, NULL, note_tid, &tid), 0);
 		CHECK_INT(pthread_join(thread, NULL), 0);
-		stress_sleep_us(20000);
+		/* A thread that was joined may take a moment to leave the list. */
+		snprintf(folder, sizeof(folder), "/proc/self/task/%d", tid);
+		while (access(folder, F_OK) == 0)
+			stress_sleep_us(100);
 	}
 	return count_all();
 }
