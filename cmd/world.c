@@ -242,7 +242,8 @@ static int close_one(struct opened *o) MAY_YIELD
 
 	disk_close(o->disk);
 	if (r < 0 && o->write)
-		complain(o->image.path, "changes may be lost");
+		cmd_complain(world.command, "%s: changes may be lost: %s", o->image.path,
+			     ext4_loss_text(r));
 	if (!o->write)
 		r = 0;
 	free(o);

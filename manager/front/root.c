@@ -234,7 +234,7 @@ int root_close(void)
 
 	if (r < 0)
 		fprintf(stderr, "hascall run: %s: changes may be lost: %s\n", image.path,
-			strerror(-r));
+			ext4_loss_text(r));
 	if (image.cached)
 		cache_fini();
 	disk_close(image.disk);

@@ -439,7 +439,7 @@ int journal_commit(struct journal *j, uint32_t id)
 		return journal_committed(j, id) ? 0 : -EROFS;
 	while ((t = find_transaction(j, id))) {
 		if (j->error < 0)
-			return j->error == -EIO ? -EIO : -EROFS;
+			return j->error == -EIO || j->error == -ENOSPC ? j->error : -EROFS;
 		journal_transaction_ask(t);
 		journal_wait_committed(j);
 	}

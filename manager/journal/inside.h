@@ -131,7 +131,7 @@ struct journal {
 	uint32_t first, end, size; /* of the log: first .. end - 1 */
 	bool needs_replay, started;
 	int error;	  /* aborted */
-	bool error_noted; /* on the disk, if that was possible */
+	bool error_noted; /* on the disk, if that was possible, or need not be */
 	/* replayed in memory */
 	uint64_t *kept;
 	size_t kept_count;

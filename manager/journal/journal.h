@@ -26,7 +26,9 @@
  * Owner    a handle belongs to the task that began it and lives on its stack.
  * Errors   -EROFS once the journal was aborted (I/O error in the log, damage): nothing more
  *          is written to the log, the journal says why once, and so does its superblock
- *          (journal_noted_error(); Linux's s_errno).
+ *          (journal_noted_error(); Linux's s_errno). A disk without room (-ENOSPC, of an image in
+ *          a full file system) leaves what a power cut leaves: that is not noted, as a replay is
+ *          all that it needs.
  * Hostile  a log is read as any input: numbers checked, loops bounded, a bad block ends the
  *          replay with what came before (a torn commit) or with -EUCLEAN and nothing written.
  * Thread   scheduler thread only.
@@ -168,7 +170,10 @@ void journal_data_end(struct journal_transaction *t,
 		      int error); /* outside tasks too; NULL is fine */
 
 /* ---- durability. */
-/* Wait until transaction `id` is durable, beginning its commit if need be. 0, -EROFS, -EIO. */
+/*
+ * Wait until transaction `id` is durable, beginning its commit if need be. 0, -EROFS; and to who
+ * waits for it when the journal is aborted -EIO, -ENOSPC.
+ */
 MUST_USE int journal_commit(struct journal *j, uint32_t id) MAY_YIELD;
 /* Everything so far. */
 MUST_USE int journal_commit_all(struct journal *j) MAY_YIELD;

@@ -307,7 +307,9 @@ void journal_abort(struct journal *j, int error)
 		return;
 	assert(error < 0);
 	j->error = error;
-	fprintf(stderr, "hascall: journal: %s: no more changes are taken\n", strerror(-error));
+	j->error_noted = error == -ENOSPC; /* there is nothing to note */
+	fprintf(stderr, "hascall: journal: %s: no more changes are taken\n",
+		error == -ENOSPC ? "no room is left where the image lies" : strerror(-error));
 	waitq_wake_all(&j->commit_wanted);
 	waitq_wake_all(&j->drained);
 	waitq_wake_all(&j->unlocked);

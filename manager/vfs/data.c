@@ -160,5 +160,5 @@ int vfs_sync(struct inode *inode, bool data_only)
 
 int vfs_sync_fs(struct inode *inode)
 {
-	return inode->fs->sync ? inode->fs->sync(inode->fs) : 0;
+	return inode->fs->sync ? inode->fs->sync(inode->fs, true) : 0;
 }

@@ -161,8 +161,12 @@ int vfs_mount_list(unsigned int index, struct vfs_mount_info *ret)
 /* Those that are mounted meanwhile have nothing to write; none goes away. */
 void vfs_sync_all(void)
 {
-	for (unsigned int i = 0; i < mount_count; i++)
-		(void)!vfs_sync_fs(mounts[i].root->inode);
+	for (unsigned int i = 0; i < mount_count; i++) {
+		struct vfs_fs *fs = mounts[i].root->inode->fs;
+
+		if (fs->sync)
+			(void)!fs->sync(fs, false);
+	}
 }
 
 void vfs_unmount_all(void)

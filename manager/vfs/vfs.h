@@ -175,7 +175,11 @@ struct vfs_statfs {
 struct vfs_fs {
 	const char *type_name; /* "overlay", "proc", ... for /proc/mounts */
 	int (*statfs)(struct vfs_fs *fs, struct vfs_statfs *ret);
-	int (*sync)(struct vfs_fs *fs); /* all that was changed so far is durable; missing: it is */
+	/*
+	 * All that was changed so far is durable; missing: it is. `tell`: if all went well, the
+	 * error of data that was lost since somebody was told last.
+	 */
+	int (*sync)(struct vfs_fs *fs, bool tell);
 	void *private_data;
 	uint64_t dev; /* st_dev of its files: vfs_new_dev() */
 	bool read_only;

@@ -215,6 +215,185 @@ EXT4_TEST(an_error_of_the_journal_is_told_and_noted)
 	image_judge();
 }
 
+/* ---- no room on the host: the image is a file with holes. */
+
+static bool needs_no_repair(const char *name)
+{
+	return told_by_dumpe2fs(name, "Filesystem state: clean\n") &&
+	       !told_by_dumpe2fs(name, "FS Error count") &&
+	       !told_by_dumpe2fs(name, "Journal errno");
+}
+
+static void no_room_from_now_on(void)
+{
+	test_disk_fail_range(image_store, DISK_WRITE, 0, 16 << 20, -ENOSPC, 0);
+}
+
+EXT4_TEST(a_host_without_room_is_told_and_leaves_an_image_that_needs_no_repair)
+{
+	struct dentry *d;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/before"), 0);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	CHECK_INT(do_mkdir("/lost"), 0);
+	CHECK_INT(do_open("/lost", O_RDONLY | O_DIRECTORY, 0, &d), 0);
+	no_room_from_now_on();
+	CHECK_INT(vfs_sync(dentry_inode(d), false), -ENOSPC);
+	CHECK_INT(vfs_sync(dentry_inode(d), false), -EROFS);
+	CHECK_INT(do_mkdir("/after"), -EROFS);
+	CHECK_STR(names_of("/", 5), "before lost lost+found ");
+	dentry_put(d);
+	crash_to("crashed");
+	/* Room that is there again comes too late for what was refused. */
+	test_disk_mend(image_store);
+	CHECK_INT(do_mkdir("/after"), -EROFS);
+	CHECK_INT(image_try_unmount(), -ENOSPC);
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK(needs_no_repair("image"));
+		image_mount(false);
+		CHECK(image_report.was_replayed);
+		CHECK_STR(names_of("/", 5), "before lost+found ");
+		CHECK_INT(do_mkdir("/again"), 0);
+		image_unmount();
+		image_judge();
+		image_tool("cp crashed image");
+	}
+}
+
+EXT4_TEST(a_replay_without_room_is_told_and_may_be_tried_again)
+{
+	const struct ext4_mount_options options = { .read_only = false };
+	struct ext4_report report;
+	struct test_disk *store;
+	struct disk *disk;
+	struct ext4 *fs;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/before"), 0);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	crash_to("crashed");
+	image_unmount();
+	disk = test_disk_open(&(struct test_disk_options){ .size = 16 << 20 }, &store);
+	test_disk_load(store, image_path("crashed"));
+	test_disk_fail_range(store, DISK_WRITE, 0, 16 << 20, -ENOSPC, 0);
+	CHECK_INT(ext4_mount(disk, &options, &fs, &report), -ENOSPC);
+	CHECK(strstr(report.text, "no room is left"));
+	test_disk_mend(store);
+	CHECK_INT(ext4_mount(disk, &options, &fs, &report), 0);
+	CHECK(report.was_replayed && !report.read_only);
+	CHECK_INT(ext4_unmount(fs), 0);
+	test_disk_save(store, image_path("image"));
+	image_judge();
+	disk_close(disk);
+	test_disk_free(store);
+}
+
+/* ---- files that lose data when they are closed. */
+
+/* "/file" has "bytes"; its block is told to the disk as one that fails, when it is "BYTES". */
+static void close_with_error(int error, unsigned int times) MAY_YIELD
+{
+	struct inode *file;
+	struct ext4_run run;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_create("/file", 0644), 0);
+	CHECK_INT(do_create("/other", 0644), 0);
+	CHECK_INT(do_write("/file", "bytes", 0), 5);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	file = inode_at("/file");
+	CHECK_INT(ext4_map(ext4_i(file), 0, 1, &run), 0);
+	inode_put(file);
+	CHECK_INT(do_write("/file", "BYTES", 0), 5);
+	CHECK_INT(do_mkdir("/dir"), 0);
+	test_disk_fail_range(image_store, DISK_WRITE, run.physical * 1024, 1024, error, times);
+	dentry_shrink(0);
+	ext4_closing_wait(image);
+	test_disk_mend(image_store);
+}
+
+EXT4_TEST(what_is_lost_at_close_is_told_to_who_asks_next_and_at_the_end)
+{
+	struct inode *file, *other;
+
+	close_with_error(-EIO, 0);
+	file = inode_at("/file");
+	other = inode_at("/other");
+	CHECK_STR(text_of("/file"), "bytes");
+	CHECK_INT(vfs_sync(other, false), 0);
+	CHECK_INT(vfs_sync(file, true), -EIO);
+	CHECK_INT(vfs_sync(file, true), 0);
+	vfs_sync_all(); /* sync(2) tells nobody */
+	CHECK_INT(vfs_sync_fs(other), -EIO);
+	CHECK_INT(vfs_sync_fs(other), 0);
+	inode_put(file);
+	inode_put(other);
+	CHECK_INT(image_try_unmount(), -EIO);
+	/* It is the file's bytes that are lost, and nothing that e2fsck would miss. */
+	CHECK(needs_no_repair("image"));
+	image_judge();
+	image_mount(false);
+	CHECK_STR(names_of("/", 5), "dir file lost+found other ");
+	image_unmount();
+}
+
+EXT4_TEST(what_is_written_at_the_second_try_is_not_lost)
+{
+	close_with_error(-EIO, 1);
+	CHECK_STR(text_of("/file"), "BYTES");
+	image_unmount();
+	image_judge();
+}
+
+EXT4_TEST(of_a_file_in_the_place_of_one_that_lost_data_nothing_is_told)
+{
+	struct inode *file;
+	uint64_t number;
+
+	close_with_error(-EIO, 0);
+	number = ino_of("/file");
+	CHECK_INT(do_unlink("/file"), 0);
+	CHECK_INT(vfs_sync_fs(dentry_inode(view.root)), -EIO);
+	CHECK_INT(do_create("/new", 0644), 0);
+	CHECK_INT(ino_of("/new"), number);
+	file = inode_at("/new");
+	CHECK_INT(vfs_sync(file, false), 0);
+	inode_put(file);
+	CHECK_INT(image_try_unmount(), -EIO);
+}
+
+/* What the log holds and what is home has room; a file's data has none. */
+EXT4_TEST(data_without_room_at_the_end_is_told_and_all_else_is_whole)
+{
+	struct inode *file;
+	struct ext4_run run;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_create("/file", 0644), 0);
+	CHECK_INT(do_write("/file", "bytes", 0), 5);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	file = inode_at("/file");
+	CHECK_INT(ext4_map(ext4_i(file), 0, 1, &run), 0);
+	CHECK_INT(do_write("/file", "BYTES", 0), 5);
+	CHECK_INT(do_mkdir("/dir"), 0);
+	test_disk_fail_range(image_store, DISK_WRITE, run.physical * 1024, 1024, -ENOSPC, 0);
+	CHECK_INT(vfs_sync(file, false), -ENOSPC);
+	inode_put(file);
+	CHECK_INT(image_try_unmount(), -ENOSPC);
+	image_judge();
+	CHECK(needs_no_repair("image"));
+	image_mount(false);
+	CHECK(!image_report.was_replayed);
+	CHECK_STR(names_of("/", 5), "dir file lost+found ");
+	CHECK_STR(text_of("/file"), "bytes");
+	image_unmount();
+}
+
 EXT4_TEST(a_journal_too_small_for_an_operation_makes_it_read_only)
 {
 	image_make("-b 1024", "16M", NULL);
@@ -318,6 +497,12 @@ static const struct test tests[] = {
 	TEST(an_error_that_unmount_finds_is_noted_before_it_ends),
 	TEST(a_time_that_could_not_be_stored_is_stored_later),
 	TEST(an_error_of_the_journal_is_told_and_noted),
+	TEST(a_host_without_room_is_told_and_leaves_an_image_that_needs_no_repair),
+	TEST(what_is_lost_at_close_is_told_to_who_asks_next_and_at_the_end),
+	TEST(what_is_written_at_the_second_try_is_not_lost),
+	TEST(of_a_file_in_the_place_of_one_that_lost_data_nothing_is_told),
+	TEST(a_replay_without_room_is_told_and_may_be_tried_again),
+	TEST(data_without_room_at_the_end_is_told_and_all_else_is_whole),
 	TEST(a_journal_too_small_for_an_operation_makes_it_read_only),
 	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),

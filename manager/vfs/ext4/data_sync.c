@@ -175,10 +175,11 @@ static int make_durable(struct ext4_inode *inode, bool data_only) MAY_YIELD
 int ext4_fsync(struct inode *vfs_inode, bool data_only)
 {
 	struct ext4_inode *inode = ext4_i(vfs_inode);
-	int r = 0;
+	int r = 0, before;
 
 	if (inode->fs->read_only)
 		return 0;
+	before = ext4_lost_take(inode);
 	if (inode->data) {
 		r = push(inode);
 		if (r == 0)
@@ -188,7 +189,9 @@ int ext4_fsync(struct inode *vfs_inode, bool data_only)
 		r = ext4_writable(inode->fs);
 	if (r == 0 && !data_only)
 		r = store(inode);
-	return r < 0 ? r : make_durable(inode, data_only);
+	if (r == 0)
+		r = make_durable(inode, data_only);
+	return r < 0 ? r : before;
 }
 
 void ext4_data_free(struct ext4_inode *inode)

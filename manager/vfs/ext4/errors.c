@@ -5,6 +5,8 @@
  *     superblock of the journal      written by the journal when it is aborted; a replay leaves it
  *     superblock: state, error_count,   at once, past the journal; and at unmount once more, as a
  *     first_error_*, last_error_*       block of the cache may have been written over it
+ *
+ * A disk without room (-ENOSPC) leaves what a power cut leaves: that is not told to it.
  */
 #include "vfs/ext4/inside.h"
 
@@ -117,6 +119,13 @@ int ext4_damage_at(struct ext4 *fs, const char *function, uint32_t line, const c
 	if (fs->journal)
 		journal_abort(fs->journal, -EUCLEAN);
 	return -EUCLEAN;
+}
+
+const char *ext4_loss_text(int error)
+{
+	return error == -ENOSPC
+		       ? "no room is left where it lies; make some and go on, it needs no repair"
+		       : strerror(-error);
 }
 
 int ext4_half_done(struct ext4 *fs, int error)

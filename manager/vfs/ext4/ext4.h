@@ -85,7 +85,7 @@ struct ext4 {
 	uint32_t journal_run_count;
 	bool read_only;
 	bool mapped, allocates, written; /* what unmount has to end */
-	int damage;			 /* -EUCLEAN once found: no more changes */
+	int damage;			 /* no more changes: -EUCLEAN; -ENOSPC: the disk is full */
 	char damage_text[160];		 /* the first */
 	struct ext4_error error;	 /* and what the superblock says of it */
 	/* constant while mounted */
@@ -124,11 +124,14 @@ struct ext4 {
 	struct task_lock orphan_lock;
 	uint32_t next_generation;
 	/* release.c */
-	struct list closing;   /* nobody has them: to be written, or deleted, by a task */
-	struct task *closer;   /* the task; NULL: none */
-	struct waitq closed;   /* woken when it ends, or an inode has left memory */
-	struct task *storer;   /* stores marked inodes after a while */
-	struct task *noter;    /* tells the disk of an error (errors.c) */
+	struct list closing;	/* nobody has them: to be written, or deleted, by a task */
+	struct task *closer;	/* the task; NULL: none */
+	struct waitq closed;	/* woken when it ends, or an inode has left memory */
+	struct task *storer;	/* stores marked inodes after a while */
+	struct task *noter;	/* tells the disk of an error (errors.c) */
+	struct ext4_lost *lost; /* files that lost data when they were closed; NULL: none yet */
+	uint32_t lost_count;
+	int lost_first, lost_untold; /* as -errno; nobody has heard of the latter */
 	struct list replaced;  /* files cut and written anew: to be written; each is counted */
 	struct task *replacer; /* the task */
 	/* dirhash.c */
@@ -219,8 +222,12 @@ struct ext4_report {
  */
 MUST_USE int ext4_mount(struct disk *disk, const struct ext4_mount_options *options,
 			struct ext4 **ret, struct ext4_report *ret_report) MAY_YIELD;
-/* All inodes must have been put. Writes everything; frees in any case. 0, or what was lost. */
+/*
+ * All inodes must have been put. Writes everything; frees in any case. 0, or why changes are lost:
+ * -ENOSPC if the disk has no room, and the rest is whole.
+ */
 int ext4_unmount(struct ext4 *fs) MAY_YIELD;
+const char *ext4_loss_text(int error); /* what a user is told of that */
 MUST_USE int ext4_sync_fs(struct ext4 *fs) MAY_YIELD;
 MUST_USE int ext4_root(struct ext4 *fs, struct inode **ret) MAY_YIELD;
 /*

@@ -99,9 +99,12 @@ static int readlink(struct inode *inode, char *buf, size_t size) MAY_YIELD
 	return (int)len;
 }
 
-static int sync_all(struct vfs_fs *vfs_fs) MAY_YIELD
+static int sync_all(struct vfs_fs *vfs_fs, bool tell) MAY_YIELD
 {
-	return ext4_sync_fs(vfs_fs->private_data);
+	struct ext4 *fs = vfs_fs->private_data;
+	int r = ext4_sync_fs(fs);
+
+	return r == 0 && tell ? ext4_lost_tell(fs) : r;
 }
 
 static int statfs(struct vfs_fs *vfs_fs, struct vfs_statfs *ret)

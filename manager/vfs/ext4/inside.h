@@ -53,6 +53,12 @@ MUST_USE int ext4_descriptor(struct ext4 *fs, uint32_t group, struct cache_page 
 			     struct ext4_descriptor **ret_descriptor) MAY_YIELD;
 uint64_t ext4_descriptor_block(const struct ext4 *fs, uint32_t group);
 
+/* ---- release.c. */
+/* The error with which this file, when it was closed before, lost data; told once. Or 0. */
+int ext4_lost_take(struct ext4_inode *inode);
+/* The error of the last file that lost data; told once. Or 0. */
+int ext4_lost_tell(struct ext4 *fs);
+
 /* ---- inode.c. */
 MUST_USE int ext4_inodes_init(struct ext4 *fs);
 void ext4_inodes_fini(struct ext4 *fs);

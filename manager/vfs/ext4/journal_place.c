@@ -57,7 +57,9 @@ static void aborted(void *context, int error)
 
 	/* The journal has said why; if it was damage, that was noted before. */
 	if (!fs->damage)
-		fs->damage = -EUCLEAN;
+		fs->damage = error == -ENOSPC ? -ENOSPC : -EUCLEAN;
+	if (error == -ENOSPC)
+		return; /* what is on the disk is sound */
 	ext4_error_set(fs, error == -EUCLEAN ? EXT4_ERROR_DAMAGE : EXT4_ERROR_IO, "journal", 0);
 }
 
@@ -169,6 +171,10 @@ static int replay(struct ext4 *fs, struct ext4_report *report) MAY_YIELD
 		if (r == 0)
 			cache_drop(&fs->blocks, 0, UINT64_MAX);
 	}
+	if (r == -ENOSPC)
+		return ext4_refuse(report, r,
+				   "its journal cannot be replayed: no room is left "
+				   "where it lies");
 	if (r < 0)
 		return ext4_refuse(report, r, "its journal cannot be replayed; run e2fsck");
 	report->was_replayed = true;

@@ -217,6 +217,7 @@ static void free_fs(struct ext4 *fs) MAY_YIELD
 		ext4_inodes_fini(fs);
 	ext4_groups_free(fs);
 	free(fs->journal_runs);
+	free(fs->lost);
 	cache_put(fs->super_page);
 	if (fs->mapped)
 		cache_map_fini(&fs->blocks);
@@ -388,9 +389,25 @@ static int end_writing(struct ext4 *fs) MAY_YIELD
 	return write_super(fs);
 }
 
+/* With what syncing gave: files may have lost data, and all else be as it should. */
+static int end_journal(struct ext4 *fs, int synced) MAY_YIELD
+{
+	int r = journal_close(fs->journal);
+
+	fs->journal = NULL;
+	ext4_error_wait(fs); /* of one that the journal found just now */
+	if (fs->written && r == 0 && !fs->damage)
+		r = end_writing(fs);
+	else if (fs->written && fs->damage != -ENOSPC)
+		ext4_error_note(fs);
+	if (fs->damage == -ENOSPC)
+		return -ENOSPC;
+	return synced < 0 ? synced : r;
+}
+
 int ext4_unmount(struct ext4 *fs)
 {
-	int r = 0, r2;
+	int r = 0;
 
 	ext4_replaced_wait(fs);
 	ext4_maps_close(fs);
@@ -399,19 +416,14 @@ int ext4_unmount(struct ext4 *fs)
 	ext4_closing_wait(fs);
 	ext4_storer_stop(fs);
 	ext4_error_wait(fs);
-	if (fs->journal) {
-		r2 = journal_close(fs->journal);
-		fs->journal = NULL;
-		if (r == 0)
-			r = r2;
-	}
-	ext4_error_wait(fs); /* of one that the journal found just now */
-	if (fs->written && r == 0 && !fs->damage)
+	if (fs->journal)
+		r = end_journal(fs, r);
+	else if (fs->written && r == 0 && !fs->damage)
 		r = end_writing(fs);
 	else if (fs->written)
 		ext4_error_note(fs);
 	if (r == 0 && fs->written)
-		r = fs->damage;
+		r = fs->damage ? fs->damage : fs->lost_first;
 	free_fs(fs);
 	return r;
 }

@@ -11,10 +11,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define STORE_AFTER_NS UINT64_C(5000000000)
+#define LOST_MAX 256u
 
 static void leave_memory(struct ext4_inode *inode)
 {
@@ -39,11 +41,60 @@ static bool is_idle(const struct ext4_inode *inode)
 	return !inode->data && !(inode->state & EXT4_I_DIRTY) && !deletable(inode);
 }
 
-static void lost(const struct ext4_inode *inode, int error)
+/* ---- what could not be written. */
+
+struct ext4_lost {
+	uint32_t number, generation;
+	int error;
+};
+
+/* Of more files than the table takes only syncfs(2) and the end tell. */
+static void remember(struct ext4 *fs, const struct ext4_lost *entry)
 {
+	if (!fs->lost)
+		fs->lost = calloc(LOST_MAX, sizeof(*fs->lost));
+	if (fs->lost && fs->lost_count < LOST_MAX)
+		fs->lost[fs->lost_count++] = *entry;
+}
+
+static void lost(struct ext4_inode *inode, int error)
+{
+	struct ext4 *fs = inode->fs;
+
 	fprintf(stderr, "hascall: ext4: inode %u could not be written: %s\n", inode->number,
 		strerror(-error));
+	(void)ext4_lost_take(inode);
+	remember(fs, &(struct ext4_lost){ inode->number, inode->generation, error });
+	fs->lost_untold = error;
+	if (fs->lost_first == 0)
+		fs->lost_first = error;
 }
+
+int ext4_lost_take(struct ext4_inode *inode)
+{
+	struct ext4 *fs = inode->fs;
+
+	for (uint32_t i = 0; i < fs->lost_count; i++) {
+		struct ext4_lost *entry = &fs->lost[i];
+		int error = entry->error;
+
+		if (entry->number != inode->number || entry->generation != inode->generation)
+			continue;
+		*entry = fs->lost[--fs->lost_count];
+		return error;
+	}
+	return 0;
+}
+
+int ext4_lost_tell(struct ext4 *fs)
+{
+	int error = fs->lost_untold;
+
+	fs->lost_untold = 0;
+	return error;
+}
+
+/* ---- closing. */
 
 /* What waits in memory goes to the disk. */
 static int write_out(struct ext4_inode *inode) MAY_YIELD
@@ -83,6 +134,9 @@ static void close_one(struct ext4_inode *inode) MAY_YIELD
 					    inode->number, strerror(-r));
 		} else if (inode->nlink > 0) {
 			r = write_out(inode);
+			/* The error may be of an earlier try, and told now for the first time. */
+			if (r < 0 && inode->revivals == revivals)
+				r = write_out(inode);
 			if (inode->revivals != revivals)
 				continue;
 			if (r < 0 && r != -EROFS)

@@ -274,11 +274,12 @@ static int ovl_statfs(struct vfs_fs *vfs_fs, struct vfs_statfs *ret)
 	return r;
 }
 
-static int ovl_sync_fs(struct vfs_fs *vfs_fs) MAY_YIELD
+static int ovl_sync_fs(struct vfs_fs *vfs_fs, bool tell) MAY_YIELD
 {
 	const struct ovl_fs *fs = vfs_fs->private_data;
+	struct vfs_fs *upper = fs->upper->fs;
 
-	return vfs_sync_fs(fs->upper);
+	return upper->sync ? upper->sync(upper, tell) : 0;
 }
 
 static const struct inode_ops ovl_ops = {
