@@ -248,13 +248,29 @@ MUST_USE static inline int slot_complete(struct syscall_info *e, int64_t ret, ui
 {
 	uint32_t word;
 
-	__atomic_store_n(&e->ret, ret, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->ret, ret, __ATOMIC_RELEASE); /* slot_told() may see it first */
 	__atomic_store_n(&e->num, reply_flags, __ATOMIC_RELAXED);
 	word = __atomic_exchange_n(&e->state, SYSCALL_COMPLETED, __ATOMIC_ACQ_REL);
 	if (slot_word_state(word) != SYSCALL_EXECUTING)
 		return -EPROTO;
 	*ret_must_wake = (word & SYSCALL_WAITED) != 0;
 	return 0;
+}
+
+/*
+ * Who owns the entry, if both sides agree on it and the call is in no chain: so much of what the
+ * call is to bring is there already. The caller tells 0 before its post; the executor no
+ * more than slot_complete() will.
+ */
+static inline void slot_tell(struct syscall_info *e, int64_t so_far)
+{
+	__atomic_store_n(&e->ret, so_far, __ATOMIC_RELEASE);
+}
+
+/* Caller, while the call is executed: what was told last, or the result already. */
+static inline int64_t slot_told(const struct syscall_info *e)
+{
+	return __atomic_load_n(&e->ret, __ATOMIC_ACQUIRE);
 }
 
 /*

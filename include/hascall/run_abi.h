@@ -16,7 +16,7 @@
 
 #include "slot/area.h"
 
-#define RUN_ABI_VERSION 2u
+#define RUN_ABI_VERSION 3u
 
 /* Fixed places in every program's address space. Nothing of the program may lie there. */
 #define RUN_BASE 0x420000000000ull
@@ -103,10 +103,19 @@ struct run_control {
  * handler was run, it posts the same call again: a bit may come one call too late.
  */
 
+/*
+ * While read or pread64 is EXECUTING, the entry's ret counts the bytes that are in the bounce
+ * buffer and stay as they are (slot_tell): the shim, which posts it with 0 there, copies them out
+ * while the manager still reads the rest. The manager may well say nothing; where it does, the
+ * call's result will be no error, and no less.
+ */
+
 /* Flags of a reply (syscall_info.num while COMPLETED). */
 #define RUN_REPLY_KICK 0x1u   /* a signal was sent to you: enter the kernel before you return */
 #define RUN_REPLY_FDS 0x2u    /* receive one message of descriptors before you use the reply */
 #define RUN_REPLY_WAITED 0x4u /* the call had to wait for something */
+/* read, write and their kin: of a regular file, where no signal makes a transfer short */
+#define RUN_REPLY_REGULAR 0x8u
 
 /*
  * Calls of the shim itself, beside the system's own numbers.

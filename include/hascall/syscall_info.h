@@ -33,7 +33,7 @@
  * an entry that is not held, to itself) ends the chain there. Held entries that no chain
  * reaches stay as they are: the caller may recall them once the first of the chain is
  * recalled or the last that was reached is completed. Without these bits ret means
- * nothing until the entry is completed.
+ * nothing until the entry is completed, unless both sides agree on more (run_abi.h does).
  */
 #ifdef __KERNEL__
 #include <linux/types.h>

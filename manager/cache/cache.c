@@ -435,6 +435,11 @@ struct cache_page *cache_find(struct cache_map *map, uint64_t index)
 	return page;
 }
 
+void cache_expect(const struct cache_map *map, uint64_t index)
+{
+	__builtin_prefetch(table_first(map, index), 1);
+}
+
 struct cache_page *cache_pin(struct cache_page *page)
 {
 	assert(page->pins > 0);

@@ -58,15 +58,20 @@ enum cache_state { CACHE_READING, CACHE_CLEAN, CACHE_DIRTY, CACHE_WRITING, CACHE
 
 struct cache_map;
 
+/* The first line of the processor's cache has all that finding a page and putting it back needs. */
 struct cache_page {
 	struct cache_map *map;
-	uint64_t index; /* in the map */
-	void *data;	/* map->page_size bytes */
+	uint64_t index;		      /* in the map */
+	void *data;		      /* map->page_size bytes */
+	struct cache_page *hash_next; /* the cache's own */
 	uint32_t pins;
 	uint8_t state; /* enum cache_state */
 	uint8_t frequency, queue;
-	bool held;	 /* the journal's: neither written back nor evicted */
-	uint8_t checked; /* the map's owner's: what it was found to be; 0 when read anew or made */
+	bool held;		/* the journal's: neither written back nor evicted */
+	uint8_t checked;	/* the map's owner's: what it was found to be; 0 when new */
+	bool parked;		/* met by eviction while it could not go */
+	bool ahead;		/* read ahead, not yet asked for */
+	struct list queue_node; /* of the replacement; in none while parked */
 	/*
 	 * Of the map's owner (the journal's record of the block). The cache never looks at it:
 	 * what must be there again keeps the page pinned or held. NULL in a new page.
@@ -76,16 +81,13 @@ struct cache_page {
 	struct disk_request request;
 	struct cache_page *io_next; /* the same: pages of one request */
 	/* the cache's own */
-	struct cache_page *hash_next;
-	struct list queue_node; /* of the replacement; in none while parked */
-	bool parked;		/* met by eviction while it could not go */
-	bool ahead;		/* read ahead, not yet asked for */
 	struct list map_node;	/* of map->pages */
 	struct list dirty_node; /* of map->reading, dirty or writing */
 	uint64_t number;	/* DIRTY, WRITING: of the change; increases */
 	int error;		/* of the last read or write */
 	struct waitq waiters;	/* READING, WRITING: for the end of it */
-};
+} __attribute__((aligned(64)));
+static_assert(offsetof(struct cache_page, queue_node) + sizeof(struct list) <= 64, "one line");
 
 struct cache_map_ops {
 	/*
@@ -156,6 +158,8 @@ MUST_USE int cache_get_new(struct cache_map *map, uint64_t index, struct cache_p
 	MAY_YIELD;
 /* Only if it is there and readable now: NULL if not. Does not wait. */
 struct cache_page *cache_find(struct cache_map *map, uint64_t index);
+/* It will be got soon: the processor may fetch what that needs. No reference, and no promise. */
+void cache_expect(const struct cache_map *map, uint64_t index);
 struct cache_page *cache_pin(struct cache_page *page); /* once more */
 void cache_put(struct cache_page *page);	       /* NULL is fine */
 

@@ -59,6 +59,8 @@ MUST_USE int table_init(uint64_t limit);
 void table_fini(void);
 uint64_t table_hash(const struct cache_map *map, uint64_t index);
 struct cache_page *table_find(const struct cache_map *map, uint64_t index);
+/* Where the search for it begins; NULL: it is not there. */
+const struct cache_page *table_first(const struct cache_map *map, uint64_t index);
 void table_insert(struct cache_page *page);
 void table_remove(struct cache_page *page);
 

@@ -149,7 +149,7 @@ static void give_data(char *data, uint32_t page_size)
 
 static bool more_records(void)
 {
-	struct record_block *block = malloc(sizeof(*block));
+	struct record_block *block = aligned_alloc(_Alignof(struct record_block), sizeof(*block));
 
 	if (!block)
 		return false;

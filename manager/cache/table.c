@@ -60,6 +60,11 @@ struct cache_page *table_find(const struct cache_map *map, uint64_t index)
 	return page;
 }
 
+const struct cache_page *table_first(const struct cache_map *map, uint64_t index)
+{
+	return *chain_of(map, index);
+}
+
 void table_insert(struct cache_page *page)
 {
 	struct cache_page **at = chain_of(page->map, page->index);

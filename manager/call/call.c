@@ -35,7 +35,8 @@ int64_t call_serve(struct request *req)
 	struct call_trace *trace = tracing ? call_trace_begin(req) : NULL;
 	int64_t ret;
 
-	vfs_act_for(&req->process->cred);
+	req->caller.cred = &req->process->cred;
+	vfs_act_for(&req->caller);
 	ret = row ? row->fn(req) : -ENOSYS;
 	vfs_act_for(NULL);
 	call_trace_end(trace, ret);

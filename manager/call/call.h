@@ -33,6 +33,11 @@ struct request {
 	unsigned char *bounce; /* RUN_BOUNCE_SIZE bytes; hostile */
 	uint32_t reply_flags;  /* RUN_REPLY_* */
 	bool no_reply;	       /* the thread has ended: its entry is ours */
+	/* read, pread64: where the bytes go, while the thread takes those that are there. */
+	struct vfs_caller caller;
+	const unsigned char *room;
+	uint64_t room_size;
+	void (*tell)(const struct request *req, size_t done); /* NULL: nobody looks */
 	/* Room for two strings: a task's stack has none. REQUEST_STRING_SIZE bytes each. */
 	char *text[2];
 };

@@ -40,6 +40,15 @@ int64_t prepare_write(const struct request *req, const struct file *f, uint64_t 
 	return r < 0 ? r : allowed;
 }
 
+/* A transfer that is made in pieces goes on there, whatever signal comes. */
+static void note_regular(struct request *req, const struct file *f)
+{
+	const struct inode *inode = file_inode(f);
+
+	if (inode && inode->type == S_IFREG)
+		req->reply_flags |= RUN_REPLY_REGULAR;
+}
+
 /* Where a write goes: only looked up if somebody cares. */
 static int write_place(const struct request *req, struct file *f, uint64_t *offset) MAY_YIELD
 {
@@ -54,6 +63,32 @@ static int write_place(const struct request *req, struct file *f, uint64_t *offs
 	return r;
 }
 
+static void tell_read(const struct vfs_caller *caller, const void *end)
+{
+	const char *at = (const char *)caller - offsetof(struct request, caller);
+	const struct request *req = (const void *)at;
+	uintptr_t done = (uintptr_t)end - (uintptr_t)req->room;
+
+	/* What is read into some other buffer meanwhile is not the caller's. */
+	if (done <= req->room_size)
+		req->tell(req, done);
+}
+
+/* Where a read puts its bytes: in the caller's sight, which may take them one after the other. */
+static int read_room(struct request *req, const struct file *f, void **ret)
+{
+	int r = request_buffer(req, 1, req->arg[2], ret);
+
+	if (r < 0)
+		return r;
+	note_regular(req, f);
+	req->room = *ret;
+	req->room_size = req->arg[2];
+	if (req->tell)
+		req->caller.tell_read = tell_read;
+	return 0;
+}
+
 int64_t call_read(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
@@ -62,7 +97,7 @@ int64_t call_read(struct request *req)
 
 	if (!f)
 		return -EBADF;
-	r = request_buffer(req, 1, req->arg[2], &bytes);
+	r = read_room(req, f, &bytes);
 	return r < 0 ? r : file_read(f, bytes, req->arg[2]);
 }
 
@@ -76,6 +111,7 @@ int64_t call_write(struct request *req)
 	if (!f)
 		return -EBADF;
 	offset = f->position;
+	note_regular(req, f);
 	r = request_buffer(req, 1, req->arg[2], &bytes);
 	if (r == 0)
 		r = write_place(req, f, &offset);
@@ -92,7 +128,7 @@ int64_t call_pread64(struct request *req)
 
 	if (!f)
 		return -EBADF;
-	r = request_buffer(req, 1, req->arg[2], &bytes);
+	r = read_room(req, f, &bytes);
 	return r < 0 ? r : file_pread(f, bytes, req->arg[2], req->arg[3]);
 }
 
@@ -105,6 +141,7 @@ int64_t call_pwrite64(struct request *req)
 
 	if (!f)
 		return -EBADF;
+	note_regular(req, f);
 	r = request_buffer(req, 1, req->arg[2], &bytes);
 	if (r == 0)
 		r = write_place(req, f, &offset);

@@ -80,6 +80,12 @@ static void complete(struct thread *t, const struct request *req, int64_t ret)
 		syscall(SYS_futex, &entry->state, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* The thread copies out what is there while the rest is read. */
+static void tell(const struct request *req, size_t done)
+{
+	slot_tell(client_entry(req->client, req->entry), (int64_t)done);
+}
+
 static void serve_claimed(struct server *s, struct thread *t, const struct slot_call *call)
 	MAY_YIELD
 {
@@ -101,6 +107,7 @@ static void serve_claimed(struct server *s, struct thread *t, const struct slot_
 		.num = call->num,
 		.entry = t->entry,
 		.bounce = client_bounce(t->client, t->entry),
+		.tell = tell,
 		.text = { s->text[0], s->text[1] },
 	};
 	memcpy(req->arg, call->arg, sizeof(req->arg));

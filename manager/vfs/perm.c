@@ -30,14 +30,24 @@ int inode_perm(struct inode *inode, struct perm *ret)
 	return 0;
 }
 
-void vfs_act_for(const struct vfs_cred *cred)
+void vfs_act_for(const struct vfs_caller *caller)
 {
-	task_carry(cred);
+	task_carry(caller);
 }
 
 const struct vfs_cred *vfs_acting_for(void)
 {
-	return task_carried();
+	const struct vfs_caller *caller = task_carried();
+
+	return caller ? caller->cred : NULL;
+}
+
+void vfs_tell_read(const void *end)
+{
+	const struct vfs_caller *caller = task_carried();
+
+	if (caller && caller->tell_read)
+		caller->tell_read(caller, end);
 }
 
 bool cred_in_group(const struct vfs_cred *cred, uint32_t gid)

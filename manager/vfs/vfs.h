@@ -100,7 +100,7 @@ struct vfs_move {
 
 /*
  * What a file system implements. A missing operation answers -EOPNOTSUPP (or the
- * errno that Linux gives; vfs.c decides). Those that may touch a device may yield.
+ * errno that Linux gives; the vfs decides). Those that may touch a device may yield.
  * The vfs has checked names, types and permissions before it calls; a file system
  * checks what only it knows. `name` is not NUL-terminated where a length is given.
  */
@@ -219,12 +219,23 @@ struct vfs_cred {
 	uint32_t groups[VFS_GROUPS_MAX];
 	bool privileged; /* acts as root inside: permission checks pass (fsuid 0) */
 };
+/* For whom a task works. */
+struct vfs_caller {
+	const struct vfs_cred *cred;
+	/* Wants to know how far a read is: vfs_tell_read(). NULL: does not. Must not yield. */
+	void (*tell_read)(const struct vfs_caller *caller, const void *end);
+};
 /*
  * For whom the calling task works, in what a file system alone can judge: who may have the
  * last blocks of a disk. NULL: for the house. Lent.
  */
-void vfs_act_for(const struct vfs_cred *cred);
+void vfs_act_for(const struct vfs_caller *caller);
 const struct vfs_cred *vfs_acting_for(void);
+/*
+ * A file system in the middle of a large read: what lies before `end` in the buffer is there,
+ * stays as it is, and counts in the result. The caller may take it already.
+ */
+void vfs_tell_read(const void *end);
 
 struct vfs {
 	struct dentry *root, *cwd;

@@ -6,6 +6,7 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <linux/fs.h>
 #include <linux/prctl.h>
 #include <linux/rseq.h>
 #include <sys/syscall.h>
@@ -163,37 +164,84 @@ static int64_t marshal_once(struct shim_thread *t, uint64_t nr, const uint64_t a
 	return r < 0 ? r : copy_out(t, form, arg, &l, r);
 }
 
-/* A read or write larger than the bounce buffer goes in pieces, until one is short. */
-static int64_t in_pieces(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
+/*
+ * One read, of no more than the bounce buffer holds. Where the program's memory ends, the read
+ * ends, as the kernel's does: the file's position goes back to there. What has no position (a
+ * pipe) has lost the rest.
+ */
+static int64_t read_piece(struct shim_thread *t, uint64_t nr, const uint64_t arg[6],
+			  uint32_t *ret_flags)
 {
+	const uint64_t wire[6] = { arg[0], 0, arg[2], arg[3], 0, 0 };
+	struct shim_stream s = {
+		.to = (unsigned char *)arg[1],
+		.from = shim_bounce(t),
+		.size = arg[2],
+	};
+	int64_t r = shim_post_stream(t, (uint32_t)nr, wire, &s, ret_flags);
+
+	if (r < 0 || !s.fault)
+		return r;
+	if (nr == SYS_read)
+		(void)shim_post1(t, SYS_lseek, arg[0], s.done - (uint64_t)r, SEEK_CUR);
+	return s.done ? (int64_t)s.done : -EFAULT;
+}
+
+/* One write; as much of it as the program's memory has. Without any, the manager says why not. */
+static int64_t write_piece(struct shim_thread *t, uint64_t nr, const uint64_t arg[6],
+			   uint32_t *ret_flags)
+{
+	uint64_t wire[6] = { arg[0], 0, arg[2], arg[3], 0, 0 };
+	uint64_t left = copy_user(shim_bounce(t), (const void *)arg[1], arg[2]);
+
+	if (left && left == arg[2])
+		wire[1] = RUN_NULL;
+	else
+		wire[2] -= left;
+	return shim_post(t, (uint32_t)nr, wire, ret_flags);
+}
+
+/*
+ * What is larger than the bounce buffer goes in pieces, until one is short. A signal ends it
+ * between two of them, but not where the kernel's transfer would go on: in a regular file.
+ */
+static int64_t transfer(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
+{
+	bool reads = nr == SYS_read || nr == SYS_pread64;
 	bool positioned = nr == SYS_pread64 || nr == SYS_pwrite64;
 	uint64_t done = 0;
 
-	while (done < arg[2]) {
+	do {
 		uint64_t left = arg[2] - done;
 		uint64_t piece[6] = { arg[0], arg[1] + done, left, arg[3], 0, 0 };
+		uint32_t flags;
 		int64_t r;
 
 		if (left > RUN_BOUNCE_SIZE)
 			piece[2] = RUN_BOUNCE_SIZE;
 		if (positioned)
 			piece[3] += done;
-		r = marshal_once(t, nr, piece);
+		r = reads ? read_piece(t, nr, piece, &flags) : write_piece(t, nr, piece, &flags);
 		if (r < 0)
 			return done ? (int64_t)done : r;
 		done += (uint64_t)r;
-		if ((uint64_t)r < piece[2] || t->deferred)
+		if ((uint64_t)r < piece[2] || (t->deferred && !(flags & RUN_REPLY_REGULAR)))
 			break;
-	}
+	} while (done < arg[2]);
 	return (int64_t)done;
 }
 
 static int64_t marshal(struct shim_thread *t, uint64_t nr, const uint64_t arg[6])
 {
-	if ((nr == SYS_read || nr == SYS_write || nr == SYS_pread64 || nr == SYS_pwrite64) &&
-	    arg[2] > RUN_BOUNCE_SIZE)
-		return in_pieces(t, nr, arg);
-	return marshal_once(t, nr, arg);
+	switch (nr) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_pread64:
+	case SYS_pwrite64:
+		return transfer(t, nr, arg);
+	default:
+		return marshal_once(t, nr, arg);
+	}
 }
 
 /* ---- answered here */

@@ -14,7 +14,7 @@
  * Thread   every thread of the program, in its own block; shim_process says what is shared.
  *
  * Ways in: shim_on_trap (SIGSYS of the filter, signal.c), shim_stub_call (call-site
- * stubs, entry.S), shim_on_fault and shim_on_signal (signal.c), shim_start (start.c).
+ * stubs, entry.S), shim_on_fault and shim_on_signal (signal.c), shim_start (exec.c).
  * Way down: shim_serve (call.c) -> shim_post (wait.c) -> slot_post.
  */
 #include "base/cc.h"
@@ -211,6 +211,19 @@ extern const char copy_begin[], copy_end[], copy_fault[], copy_string_begin[], c
 /* ---- wait.c */
 /* Post a call of this thread's entry and wait for its result. `flags` of the reply may be NULL. */
 int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], uint32_t *ret_flags);
+/*
+ * Bytes that a call brings, copied from the bounce buffer to the program as they come: while
+ * the call is executed, and when it has ended.
+ */
+struct shim_stream {
+	unsigned char *to;
+	const unsigned char *from;
+	uint64_t size; /* room */
+	uint64_t done; /* copied */
+	bool fault;    /* the next one cannot be */
+};
+int64_t shim_post_stream(struct shim_thread *t, uint32_t num, const uint64_t arg[6],
+			 struct shim_stream *s, uint32_t *ret_flags);
 int64_t shim_post1(struct shim_thread *t, uint32_t num, uint64_t a0, uint64_t a1, uint64_t a2);
 /* The thread's last call: the entry is not this thread's from here on, so nobody waits. */
 void shim_post_last(struct shim_thread *t, uint32_t num, uint64_t a0);

@@ -19,6 +19,13 @@
 #define REST_LOOK_EVERY 16u	 /* turns between looks at whether the manager rests */
 #define RESTED_TURNS 64u	 /* what is still worth spinning for when it does */
 
+/* What a thread waits for. */
+struct waiting {
+	const struct syscall_info *entry;
+	uint32_t rested;	    /* rests() before the post */
+	struct shim_stream *stream; /* NULL: the call has none */
+};
+
 static const struct run_server *server(void)
 {
 	return (const struct run_server *)RUN_SERVER_PAGE;
@@ -71,15 +78,28 @@ static uint32_t rests(void)
 	return __atomic_load_n(&server()->rests, __ATOMIC_RELAXED);
 }
 
-/*
- * Spin while the entry is in `state`, at most so many turns. What it is in then. rested:
- * rests() before the call was posted. If that changes and the call was begun, then the
- * manager has nothing to do and the call waits for something: by spinning we may be in the
- * way of just that.
- */
-static int spin_in(struct shim_thread *t, const struct syscall_info *e, int state,
-		   unsigned int turns, uint32_t rested)
+/* Copy what has come: the manager's word for how much that is, but no more than there is room. */
+static void take_bytes(struct shim_stream *s, int64_t there)
 {
+	uint64_t end = there < 0 ? 0 : (uint64_t)there, left;
+
+	if (end > s->size)
+		end = s->size;
+	if (end <= s->done || s->fault)
+		return;
+	left = copy_user(s->to + s->done, s->from + s->done, end - s->done);
+	s->done = end - left;
+	s->fault = left > 0;
+}
+
+/*
+ * Spin while the entry is in `state`, at most so many turns. What it is in then. If rests()
+ * changes and the call was begun, then the manager has nothing to do and the call waits for
+ * something: by spinning we may be in the way of just that.
+ */
+static int spin_in(struct shim_thread *t, const struct waiting *w, int state, unsigned int turns)
+{
+	const struct syscall_info *e = w->entry;
 	int now = slot_state(e);
 
 	for (unsigned int i = 0; i < turns && now == state; i++) {
@@ -88,8 +108,10 @@ static int spin_in(struct shim_thread *t, const struct syscall_info *e, int stat
 		if (i % LOOK_EVERY == 0 && area_cpu(&server()->server) == shim_cpu())
 			return now;
 		if (state == SYSCALL_EXECUTING && i % REST_LOOK_EVERY == 0 &&
-		    i + RESTED_TURNS < turns && rests() != rested)
+		    i + RESTED_TURNS < turns && rests() != w->rested)
 			turns = i + RESTED_TURNS;
+		if (w->stream && state == SYSCALL_EXECUTING)
+			take_bytes(w->stream, slot_told(e));
 		__builtin_ia32_pause();
 		now = slot_state(e);
 	}
@@ -100,14 +122,14 @@ static int spin_in(struct shim_thread *t, const struct syscall_info *e, int stat
  * An entry that is not claimed soon tells that the manager does not run now; once it is
  * claimed, the manager runs on another processor, and the reply is worth waiting for.
  */
-static bool spin(struct shim_thread *t, const struct syscall_info *e, uint32_t num, uint32_t rested)
+static bool spin(struct shim_thread *t, const struct waiting *w, uint32_t num)
 {
 	unsigned int turns = t->spin_turns ? t->spin_turns : CLAIM_TURNS;
-	int state = spin_in(t, e, SYSCALL_HASCALL, turns, rested);
+	int state = spin_in(t, w, SYSCALL_HASCALL, turns);
 
 	learn(t, turns, state != SYSCALL_HASCALL);
 	if (state == SYSCALL_EXECUTING)
-		state = spin_in(t, e, SYSCALL_EXECUTING, served_turns(num), rested);
+		state = spin_in(t, w, SYSCALL_EXECUTING, served_turns(num));
 	return state == SYSCALL_COMPLETED;
 }
 
@@ -130,14 +152,18 @@ static void sleep_on(struct shim_thread *t, struct syscall_info *e)
 		send_cancel(t);
 }
 
-int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], uint32_t *ret_flags)
+int64_t shim_post_stream(struct shim_thread *t, uint32_t num, const uint64_t arg[6],
+			 struct shim_stream *s, uint32_t *ret_flags)
 {
 	struct syscall_info *e = shim_entry(t);
-	uint32_t rested = rests(), flags = 0;
+	const struct waiting w = { .entry = e, .rested = rests(), .stream = s };
+	uint32_t flags = 0;
 	unsigned int cpu;
 	int64_t ret = 0;
 
 	t->cancel_sent = false;
+	if (s)
+		slot_tell(e, 0);
 	if (slot_post(e, num, arg) < 0)
 		shim_die(SIGNAL_COUNT); /* somebody wrote into the area */
 	area_mark_posted(&shim_control()->hint, t->index);
@@ -146,7 +172,7 @@ int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], ui
 		ring();
 	else if (area_cpu(&server()->server) == cpu)
 		shim_make_room(t, cpu);
-	if (!spin(t, e, num, rested))
+	if (!spin(t, &w, num))
 		while (slot_state(e) != SYSCALL_COMPLETED)
 			sleep_on(t, e);
 	if (slot_take(e, &ret, &flags) < 0)
@@ -160,7 +186,14 @@ int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], ui
 		(void)gate_call(SYS_getpid, 0, 0, 0, 0, 0);
 	if (ret_flags)
 		*ret_flags = flags;
+	if (s)
+		take_bytes(s, ret);
 	return ret;
+}
+
+int64_t shim_post(struct shim_thread *t, uint32_t num, const uint64_t arg[6], uint32_t *ret_flags)
+{
+	return shim_post_stream(t, num, arg, NULL, ret_flags);
 }
 
 void shim_post_last(struct shim_thread *t, uint32_t num, uint64_t a0)

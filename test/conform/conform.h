@@ -29,7 +29,8 @@ struct conform_case {
 
 /* Tables of cases, one a file; each ends with a case without a name. */
 extern const struct conform_case file_cases[], path_cases[], folder_cases[], process_cases[],
-	signal_cases[], wait_cases[], socket_cases[], memory_cases[], error_cases[];
+	signal_cases[], wait_cases[], socket_cases[], memory_cases[], error_cases[],
+	transfer_cases[];
 
 /* Print the text of a call and its result: a number, or the name of the error. */
 #define T(call) tell(#call, (long)(call))

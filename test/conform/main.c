@@ -15,7 +15,8 @@
 
 static const struct conform_case *const tables[] = { file_cases,    path_cases,	  folder_cases,
 						     process_cases, signal_cases, wait_cases,
-						     socket_cases,  memory_cases, error_cases };
+						     socket_cases,  memory_cases, error_cases,
+						     transfer_cases };
 
 void tell(const char *what, long result)
 {

@@ -521,6 +521,71 @@ static void files_of_the_old_kind_are_read_written_over_and_freed(void)
 	image_run("-b 4096 -O ^extents,^64bit", MIB(32), old_kind);
 }
 
+/* ---- a reader that looks while it is read. */
+
+static struct {
+	uint64_t offset, size; /* of the read */
+	uint64_t told;	       /* bytes */
+	unsigned int times;
+} reader;
+
+static void look_at_what_is_there(const struct vfs_caller *caller, const void *end)
+{
+	uint64_t told = (uint64_t)((const uint8_t *)end - seen);
+
+	(void)caller;
+	CHECK(told > reader.told && told <= reader.size);
+	CHECK(memcmp(seen, model + reader.offset, told) == 0);
+	reader.told = told;
+	reader.times++;
+}
+
+static void read_and_look(uint64_t offset, uint64_t size) MAY_YIELD
+{
+	const struct vfs_caller caller = { .tell_read = look_at_what_is_there };
+	ssize_t r;
+
+	reader.offset = offset;
+	reader.size = size;
+	reader.told = 0;
+	reader.times = 0;
+	memset(seen, 0xee, MODEL_SIZE);
+	vfs_act_for(&caller);
+	r = ext4_read(&file->inode, seen, size, offset);
+	vfs_act_for(NULL);
+	CHECK(r >= (ssize_t)reader.told);
+	CHECK(memcmp(seen, model + offset, (size_t)r) == 0);
+}
+
+static void large_read_told(void) MAY_YIELD
+{
+	begin(7);
+	write_at(0, 400000);
+	write_at(600000, 100000); /* behind a hole */
+	read_and_look(0, 262144);
+	CHECK(reader.times >= 4);
+	read_and_look(5, 262144); /* no page in one piece */
+	CHECK(reader.times >= 4);
+	read_and_look(300000, 400000);
+	CHECK(reader.times >= 4);
+	read_and_look(699999, 262144); /* at the end of the file */
+	read_and_look(0, 4096);
+	CHECK_INT(reader.times, 0);
+	CHECK_INT(ext4_sync_fs(fs), 0);
+	inode_put(&file->inode);
+	image_again();
+	file = image_find("file");
+	read_and_look(0, 262144); /* from the disk */
+	CHECK(reader.times >= 4);
+	end();
+}
+
+static void a_large_read_tells_what_is_there_already(void)
+{
+	image_run("-b 4096", MIB(16), large_read_told);
+	image_run("-b 1024", MIB(16), large_read_told);
+}
+
 static const struct test tests[] = {
 	TEST(a_write_gets_blocks_when_it_goes_to_the_disk),
 	TEST_LONG(any_mix_of_operations_gives_the_models_bytes, 120),
@@ -531,5 +596,6 @@ static const struct test tests[] = {
 	TEST(an_error_of_the_device_is_told_to_who_reads),
 	TEST(files_of_the_old_kind_are_read_written_over_and_freed),
 	TEST(data_that_could_not_be_written_is_kept_and_told),
+	TEST(a_large_read_tells_what_is_there_already),
 };
 TEST_MAIN(tests)

@@ -106,10 +106,11 @@ static struct vfs_cred user_of(uint32_t uid, uint32_t gid)
 /* Blocks that are free when this one cannot write any more; they are free again after it. */
 static uint64_t left_by(const struct vfs_cred *cred, const char *name) MAY_YIELD
 {
+	const struct vfs_caller caller = { .cred = cred };
 	struct ext4_inode *file = image_file(name);
 	uint64_t left;
 
-	vfs_act_for(cred);
+	vfs_act_for(&caller);
 	(void)write_until_full(file, 1);
 	vfs_act_for(NULL);
 	left = free_now();

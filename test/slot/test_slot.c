@@ -137,6 +137,29 @@ static void an_impossible_word_is_a_protocol_error_for_every_move(void)
 	}
 }
 
+static void executor_tells_how_far_a_call_is(void)
+{
+	struct syscall_info e = { .ret = 77 };
+	struct slot_call call = { 0 };
+	bool must_wake = false;
+	uint32_t flags;
+	int64_t ret = 0;
+
+	slot_tell(&e, 0);
+	CHECK_INT(slot_post(&e, 1, args), 0);
+	CHECK_INT(slot_told(&e), 0);
+	CHECK_INT(slot_claim(&e, &call), 0);
+	CHECK(!call.linked);
+	CHECK_INT(slot_told(&e), 0);
+	slot_tell(&e, 32768);
+	CHECK_INT(slot_told(&e), 32768);
+	CHECK_INT(slot_state(&e), SYSCALL_EXECUTING);
+	CHECK_INT(slot_complete(&e, 40000, 0, &must_wake), 0);
+	CHECK_INT(slot_told(&e), 40000);
+	CHECK_INT(slot_take(&e, &ret, &flags), 0);
+	CHECK_INT(ret, 40000);
+}
+
 static void recalled_call_cannot_be_claimed(void)
 {
 	struct syscall_info e = { 0 };
@@ -300,6 +323,7 @@ static const struct test tests[] = {
 	TEST(every_move_in_every_state_has_its_answer),
 	TEST(a_refused_move_leaves_the_entry_alone),
 	TEST(an_impossible_word_is_a_protocol_error_for_every_move),
+	TEST(executor_tells_how_far_a_call_is),
 	TEST(recalled_call_cannot_be_claimed),
 	TEST(waited_set_before_the_claim_reaches_complete),
 	TEST(waited_call_can_be_recalled),
