@@ -117,6 +117,11 @@ unsigned int threads(void)
 	return count;
 }
 
+unsigned int replies(void)
+{
+	return __atomic_load_n(&bell, __ATOMIC_ACQUIRE);
+}
+
 const char *seen_trace(void)
 {
 	static char text[TRACE_SIZE + 1];

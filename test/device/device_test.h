@@ -29,6 +29,7 @@ void run_task(task_fn *fn, void *arg);
 void sleep_ms(unsigned int ms) MAY_YIELD;
 
 unsigned int threads(void); /* of this process */
+unsigned int replies(void); /* of the host that have come, taken or not */
 /* The trace since the last look; valid until the next call. */
 const char *seen_trace(void);
 unsigned int count_in(const char *text, const char *part);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,28 +105,53 @@ static void other_tasks_run_while_a_call_blocks(void)
 	end_device();
 }
 
-static unsigned int most_in_flight;
+#define CALLERS 20u
 
-static void call_and_count(void *arg) MAY_YIELD;
-static void call_and_count(void *arg)
+/* Callers that want a byte each from one pipe. */
+struct crowd {
+	int pipe[2];
+	unsigned int begun, served;
+};
+
+static void want_a_byte(void *arg) MAY_YIELD;
+static void want_a_byte(void *arg)
 {
-	const struct timespec t = { .tv_nsec = (long)MILLISECOND_NS };
+	struct crowd *c = arg;
+	char byte;
 
-	(void)arg;
-	SAY("%s", task_name(task_self()));
-	CHECK_INT(host_call(SYS_nanosleep, (uint64_t[6]){ word(&t) }), 0);
-	if (host_calls_in_flight() + 1 > most_in_flight)
-		most_in_flight = host_calls_in_flight() + 1;
+	c->begun++;
+	CHECK_INT(host_call(SYS_read, (uint64_t[6]){ (uint64_t)c->pipe[0], word(&byte), 1 }), 1);
+	CHECK(host_calls_in_flight() <= 3);
+	c->served++;
+}
+
+static void serve_the_crowd(void *arg) MAY_YIELD;
+static void serve_the_crowd(void *arg)
+{
+	const struct crowd *c = arg;
+
+	for (unsigned int i = 0; i < CALLERS; i++)
+		spawn("caller", want_a_byte, arg);
+	while (c->begun < CALLERS || host_calls_in_flight() < 3)
+		sleep_ms(1);
+	sleep_ms(5); /* for a fourth to show */
+	CHECK_INT(host_calls_in_flight(), 3);
+	CHECK_INT(c->served, 0);
+	for (unsigned int i = 0; i < CALLERS; i++)
+		CHECK_INT(write(c->pipe[1], "x", 1), 1);
 }
 
 static void no_more_calls_at_a_time_than_allowed(void)
 {
+	struct crowd c = { .begun = 0 };
+
+	CHECK_INT(pipe(c.pipe), 0);
 	begin_device(&(struct host_options){ .calls_max = 3 });
-	for (int i = 0; i < 20; i++)
-		spawn("caller", call_and_count, NULL);
-	run_all();
-	CHECK_INT(most_in_flight, 3);
+	run_task(serve_the_crowd, &c);
+	CHECK_INT(c.served, CALLERS);
 	end_device();
+	close(c.pipe[0]);
+	close(c.pipe[1]);
 }
 
 static void impossible_numbers_are_refused(void)
@@ -227,22 +253,53 @@ static void a_cancelled_task_waits_for_its_buffer(void)
 	close_reader(&r);
 }
 
+static char more_than_a_pipe_takes[128u * 1024u];
+
+static void write_cancellably(void *arg) MAY_YIELD;
+static void write_cancellably(void *arg)
+{
+	struct reader *r = arg;
+
+	r->ret = host_call_cancellable(SYS_write, (uint64_t[6]){ (uint64_t)r->pipe[1],
+								 word(more_than_a_pipe_takes),
+								 sizeof(more_than_a_pipe_takes) });
+}
+
+/* Let the writer end; an executor goes on with it meanwhile. */
+static void drain(const struct reader *r)
+{
+	static char bytes[sizeof(more_than_a_pipe_takes)];
+	size_t left = sizeof(bytes);
+
+	while (left > 0) {
+		ssize_t size = read(r->pipe[0], bytes, left);
+
+		CHECK(size > 0);
+		left -= (size_t)size;
+	}
+}
+
 static void cancel_both(void *arg) MAY_YIELD;
 static void cancel_both(void *arg)
 {
 	struct reader *r = arg;
-	struct task *begun = spawn("begun", read_cancellably, &r[0]);
+	struct task *begun = spawn("begun", write_cancellably, &r[0]);
 	struct task *queued;
+	int written = 0;
 
-	sleep_ms(5);
+	do {
+		sleep_ms(1);
+		CHECK_INT(ioctl(r[0].pipe[0], FIONREAD, &written), 0);
+	} while (written == 0);
 	queued = spawn("queued", read_cancellably, &r[1]);
-	sleep_ms(5);
+	while (host_calls_in_flight() < 2)
+		sleep_ms(1);
 	task_cancel(queued);
 	task_cancel(begun);
 	sleep_ms(2);
 	CHECK_INT(r[1].ret, -ECANCELED);
-	CHECK_INT(r[0].ret, 1000); /* begun: an executor is writing into its buffer */
-	feed(&r[0]);
+	CHECK_INT(r[0].ret, 1000); /* begun: an executor is reading its buffer */
+	drain(&r[0]);
 }
 
 static void a_call_not_begun_is_taken_back_by_cancel(void)
@@ -254,7 +311,7 @@ static void a_call_not_begun_is_taken_back_by_cancel(void)
 	feed(&r[1]);
 	begin_device(&(struct host_options){ .workers_max = 1 });
 	run_task(cancel_both, r);
-	CHECK_INT(r[0].ret, 1);
+	CHECK_INT(r[0].ret, sizeof(more_than_a_pipe_takes));
 	/* It was never made: the byte is still there. */
 	CHECK_INT(read(r[1].pipe[0], &r[1].byte, 1), 1);
 	end_device();

@@ -161,12 +161,15 @@ static void what_is_ready_when_added_is_known_at_once(void)
 	end_device();
 }
 
+static bool time_is_over;
+
 static void wait_in_vain(void *arg) MAY_YIELD;
 static void wait_in_vain(void *arg)
 {
 	struct watched *w = arg;
 
 	CHECK_INT(read_byte(w, clock_now_ns() + 2 * MILLISECOND_NS), -ETIMEDOUT);
+	time_is_over = true;
 	CHECK_INT(read_byte(w, TASK_FOREVER), -ECANCELED);
 	CHECK(waitq_empty(&w->wait.waiters));
 }
@@ -176,7 +179,9 @@ static void wait_and_be_cancelled(void *arg)
 {
 	struct task *t = spawn("waiter", wait_in_vain, arg);
 
-	sleep_ms(6);
+	do
+		sleep_ms(1);
+	while (!time_is_over);
 	task_cancel(t);
 }
 
@@ -252,11 +257,12 @@ static void remove_and_reuse(void *arg) MAY_YIELD;
 static void remove_and_reuse(void *arg)
 {
 	struct watched *w = arg;
-	const struct timespec t = { .tv_nsec = 20 * (long)MILLISECOND_NS };
+	const struct timespec t = { .tv_nsec = (long)MILLISECOND_NS };
+	const unsigned int before = replies();
 
-	sleep_ms(2); /* the watcher waits */
 	put(&w[0]);
-	nanosleep(&t, NULL); /* it has seen the byte, but its reply is not taken yet */
+	while (replies() == before) /* no task runs meanwhile: the reply comes, and is not taken */
+		nanosleep(&t, NULL);
 	hostwait_remove(&w[0].wait);
 	/* All places are taken in turn: come round to the same one. */
 	for (unsigned int i = 0; i < HOSTWAIT_MAX; i++) {
