@@ -79,10 +79,26 @@ static void many_calls_are_served(void)
 	CHECK_INT(run_inside(calls_often, NULL), 0);
 }
 
+static uint32_t rests_before;
+
+static uint32_t rests_now(void)
+{
+	return __atomic_load_n(&client_server->rests, __ATOMIC_RELAXED);
+}
+
+/* Until a call posted with this entry is being executed. */
+static void wait_until_executed(unsigned int entry)
+{
+	while (slot_state(&client_entries[entry]) != SYSCALL_EXECUTING)
+		nap_ms(1);
+}
+
 static void *writes_later(void *arg)
 {
 	client_index = (unsigned int)(uintptr_t)arg;
-	nap_ms(30);
+	wait_until_executed(0);
+	while (rests_now() == rests_before)
+		nap_ms(1);
 	bounce()[0] = 'w';
 	CHECK_INT(call(SYS_write, 4, 0, 1), 1);
 	post((const uint64_t[7]){ SYS_exit });
@@ -91,7 +107,6 @@ static void *writes_later(void *arg)
 
 static int is_told_what_waited(void)
 {
-	uint32_t rests;
 	pthread_t thread;
 	int64_t entry;
 
@@ -100,14 +115,13 @@ static int is_told_what_waited(void)
 	CHECK_INT(call(SYS_pipe, 0), 0); /* 3 and 4 */
 	entry = call(RUN_THREAD, 0);
 	CHECK(entry > 0);
-	rests = __atomic_load_n(&client_server->rests, __ATOMIC_RELAXED);
+	rests_before = rests_now();
 	CHECK_INT(call(SYS_umask, 022), 022);
 	nap_ms(5);
-	CHECK_INT(__atomic_load_n(&client_server->rests, __ATOMIC_RELAXED), rests);
+	CHECK_INT(rests_now(), rests_before);
 	CHECK_INT(pthread_create(&thread, NULL, writes_later, (void *)(uintptr_t)entry), 0);
 	CHECK_INT(call(SYS_read, 3, 0, 1), 1);
 	CHECK(call_flags() & RUN_REPLY_WAITED);
-	CHECK(__atomic_load_n(&client_server->rests, __ATOMIC_RELAXED) != rests);
 	CHECK_INT(pthread_join(thread, NULL), 0);
 	CHECK_INT(call(SYS_umask, 022), 022);
 	CHECK(!(call_flags() & RUN_REPLY_WAITED));
@@ -156,21 +170,26 @@ static void *read_one(void *arg)
 static int reads_with_many_threads(void)
 {
 	pthread_t thread[READERS];
+	int64_t entry;
 
 	make_pipe();
 	for (unsigned int i = 0; i < READERS; i++) {
-		int64_t entry = call(RUN_THREAD, 0);
-
+		entry = call(RUN_THREAD, 0);
 		CHECK_INT(entry, i + 1);
 		CHECK_INT(pthread_create(&thread[i], NULL, read_one, (void *)(uintptr_t)entry), 0);
 	}
-	nap_ms(50);
+	for (unsigned int i = 0; i < READERS; i++)
+		wait_until_executed(i + 1);
 	memset(bounce(), 'r', READERS);
 	CHECK_INT(call(SYS_write, (uint64_t)pipe_fd[1], 0, READERS), READERS);
 	for (unsigned int i = 0; i < READERS; i++)
 		CHECK_INT(pthread_join(thread[i], NULL), 0);
-	nap_ms(20);
-	CHECK_INT(call(RUN_THREAD, 0), 1); /* their entries are free again */
+	/* Their entries are free again, once their last calls were served. */
+	while ((entry = call(RUN_THREAD, 0)) != 1) {
+		CHECK(entry > 1);
+		CHECK_INT(call(RUN_THREAD_FAILED, (uint64_t)entry), 0);
+		nap_ms(1);
+	}
 	CHECK_INT(call(RUN_THREAD_FAILED, 1), 0);
 	CHECK_INT(call(RUN_THREAD_FAILED, 1), -EINVAL);
 	CHECK_INT(call(RUN_THREAD_FAILED, 0), -EINVAL);
@@ -191,8 +210,7 @@ static int is_cut_short(void)
 {
 	make_pipe();
 	post((const uint64_t[7]){ SYS_read, (uint64_t)pipe_fd[0], 0, 1 });
-	nap_ms(20);
-	CHECK_INT(slot_state(&client_entries[0]), SYSCALL_EXECUTING);
+	wait_until_executed(0);
 	area_mark_cancel(&client_control->hint, 0);
 	ring();
 	CHECK_INT(finish(), -512);
@@ -326,7 +344,7 @@ static int hears_of_its_child(void)
 	if (pid == 0)
 		exit_inside(5);
 	CHECK_INT(wait_inside(pid, &status, 0), pid);
-	for (int i = 0; i < 1000 && !seen_pid; i++)
+	while (!seen_pid)
 		nap_ms(1);
 	CHECK_INT(seen_pid, pid);
 	CHECK_INT(seen_code, RUN_SI_CHILD);
