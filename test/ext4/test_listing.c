@@ -287,7 +287,78 @@ EXT4_TEST(names_are_listed_in_the_order_of_their_hashes_all_of_them)
 	}
 }
 
+/* ---- reading ahead. */
+
+#define MANY 480u
+
+static void look_at_all(unsigned int *ret_failed) MAY_YIELD
+{
+	struct vfs_attr attr;
+
+	*ret_failed = 0;
+	for (unsigned int i = 0; i < MANY; i++) {
+		int r = do_stat(name_of(i), &attr);
+
+		CHECK(r == 0 || r == -EIO);
+		*ret_failed += r == -EIO;
+	}
+}
+
+/* MANY names, and nothing of the file system in memory. */
+static void make_and_forget(void) MAY_YIELD
+{
+	make_names("-b 1024 -I 256", MANY);
+	image_unmount();
+	image_mount(false);
+}
+
+EXT4_TEST(inodes_and_names_that_lie_together_are_read_together)
+{
+	struct disk_stats before, listed, looked;
+	static struct reader r;
+	unsigned int failed;
+
+	make_and_forget();
+	begin_reading(&r);
+	disk_stats_get(image_disk, &before);
+	CHECK(read_some(&r, NAMES));
+	disk_stats_get(image_disk, &listed);
+	look_at_all(&failed);
+	disk_stats_get(image_disk, &looked);
+	CHECK_INT(failed, 0);
+	CHECK(ext4_i(r.dir)->size >= UINT64_C(7) * 1024);
+	inode_put(r.dir);
+	CHECK(listed.calls - before.calls <= 3);
+	/* 120 blocks, of 4 inodes each, by 32. */
+	CHECK(looked.calls - listed.calls <= 8);
+	image_unmount();
+	image_judge();
+}
+
+EXT4_TEST(a_block_of_inodes_that_cannot_be_read_leaves_those_beside_it_readable)
+{
+	static struct reader r;
+	unsigned int failed;
+	uint64_t index;
+
+	make_and_forget();
+	begin_reading(&r);
+	CHECK(read_some(&r, NAMES));
+	inode_put(r.dir);
+	index = r.number[MANY / 2] - 1;
+	test_disk_fail_range(image_store, DISK_READ,
+			     image->groups[index / image->inodes_per_group].inode_table * 1024 +
+				     index % image->inodes_per_group * 256 / 1024 * 1024,
+			     1024, -EIO, 0);
+	look_at_all(&failed);
+	CHECK_INT(failed, 4);
+	image_unmount();
+	image_judge();
+}
+
 static const struct test tests[] = {
+	TEST(inodes_and_names_that_lie_together_are_read_together),
+	TEST(a_block_of_inodes_that_cannot_be_read_leaves_those_beside_it_readable),
 	TEST(each_hash_is_that_of_e2fsprogs),
 	TEST(a_hash_does_not_depend_on_what_is_hashed_beside_it),
 	TEST(who_goes_on_does_not_see_names_that_are_gone),

@@ -151,6 +151,24 @@ int dir_block(struct ext4_inode *dir, uint32_t logical, struct cache_page **ret)
 	return r;
 }
 
+void dir_read_ahead(struct ext4_inode *dir, uint32_t logical)
+{
+	struct cache_map *blocks = &dir->fs->blocks;
+	uint32_t first = logical - logical % DIR_AHEAD, count = dir_block_count(dir) - first;
+	struct cache_page *page;
+	struct ext4_run run;
+
+	if (count > DIR_AHEAD)
+		count = DIR_AHEAD;
+	if (count < 2 || ext4_map(dir, logical, 1, &run) < 0 || run.kind != EXT4_MAPPED)
+		return;
+	page = cache_find(blocks, run.physical);
+	cache_put(page);
+	if (page || ext4_map(dir, first, count, &run) < 0 || run.kind != EXT4_MAPPED)
+		return;
+	cache_read_ahead(blocks, run.physical, run.count < count ? run.count : count);
+}
+
 /* ---- one block of names. */
 
 /* Names of one directory are often equally long, and differ at their ends. */

@@ -34,6 +34,9 @@ static inline bool dir_is_dots(const struct ext4_dirent *record)
 bool dir_has_tree(const struct ext4_inode *dir);
 /* A block of the directory, checked; pinned. -EUCLEAN if it is none. */
 MUST_USE int dir_block(struct ext4_inode *dir, uint32_t logical, struct cache_page **ret) MAY_YIELD;
+/* Ask for this block and those around it that lie in a row with it, unless it is there. */
+#define DIR_AHEAD 32u
+void dir_read_ahead(struct ext4_inode *dir, uint32_t logical) MAY_YIELD;
 /* The record at `offset` of a block's first `end` bytes; NULL if none can be there. */
 static inline struct ext4_dirent *dir_record_in(void *block, uint32_t end, uint32_t offset)
 {

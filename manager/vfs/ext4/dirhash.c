@@ -11,7 +11,6 @@
 #define NO_BLOCK UINT32_MAX
 #define SMALL_TREE 32u	   /* blocks: so many are read at once */
 #define FINDS_PER_BLOCK 8u /* of a larger tree: so many finds make it pay */
-#define READ_AHEAD 32u
 
 /* A name is in this block. The name itself is not kept: it is looked for there. */
 struct place {
@@ -189,27 +188,14 @@ static bool add_block(struct ext4_dir_index *x, const struct cache_page *page, u
 	return set_gap(x, block, dir_block_gap(fs, page));
 }
 
-/* Ask for the blocks that come next, as far as they lie in a row. */
-static void read_ahead(struct ext4_inode *dir, uint32_t block) MAY_YIELD
-{
-	uint32_t left = dir_block_count(dir) - block;
-	struct ext4_run run;
-
-	if (block % READ_AHEAD || left < 2)
-		return;
-	if (ext4_map(dir, block, left < READ_AHEAD ? left : READ_AHEAD, &run) == 0 &&
-	    run.kind == EXT4_MAPPED)
-		cache_read_ahead(&dir->fs->blocks, run.physical,
-				 run.count < READ_AHEAD ? run.count : READ_AHEAD);
-}
-
 static int read_names(struct ext4_dir_index *x) MAY_YIELD
 {
 	for (uint32_t block = 0; block < dir_block_count(x->dir); block++) {
 		struct cache_page *page;
 		int r;
 
-		read_ahead(x->dir, block);
+		if (block % DIR_AHEAD == 0)
+			dir_read_ahead(x->dir, block);
 		r = dir_block(x->dir, block, &page);
 		if (r < 0)
 			return r;

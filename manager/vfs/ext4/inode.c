@@ -9,7 +9,8 @@
 
 #define BUCKETS 4096u /* of the table at first; it doubles */
 #define BUCKETS_MAX (1u << 20)
-#define EPOCH_BITS 2u /* of an extra time field: seconds above 32 bits */
+#define TABLE_AHEAD 32u /* blocks of a table of inodes, read together */
+#define EPOCH_BITS 2u	/* of an extra time field: seconds above 32 bits */
 #define EPOCH_MASK 3u
 #define NS_PER_S 1000000000u
 #define DAY_S (24 * 60 * 60)
@@ -167,19 +168,40 @@ static void enter_vfs(struct ext4_inode *inode)
 	ext4_inode_perm(inode);
 }
 
+/*
+ * A block of a table is not there: ask for those around it too. The inodes of a directory's names
+ * lie together, and who asks for one asks for the others.
+ */
+static void read_table_ahead(struct ext4 *fs, const struct ext4_group *g, uint64_t block)
+{
+	uint64_t used = (uint64_t)(fs->inodes_per_group - g->unused_inodes) * fs->inode_size;
+	uint64_t end = (used + fs->block_size - 1) >> fs->block_shift;
+	uint64_t first = block - block % TABLE_AHEAD;
+
+	if (block >= end)
+		return;
+	if (end > first + TABLE_AHEAD)
+		end = first + TABLE_AHEAD;
+	cache_read_ahead(&fs->blocks, g->inode_table + first, (unsigned int)(end - first));
+}
+
 static int raw_inode(struct ext4 *fs, uint32_t number, struct cache_page **ret, uint8_t **ret_raw)
 	MAY_YIELD
 {
-	uint32_t group = ext4_group_of_inode(fs, number);
+	const struct ext4_group *g = &fs->groups[ext4_group_of_inode(fs, number)];
 	uint64_t offset = (uint64_t)((number - 1) % fs->inodes_per_group) * fs->inode_size;
+	uint64_t block = offset >> fs->block_shift;
 	int r;
 
-	if (fs->groups[group].damaged)
+	if (g->damaged)
 		return -EUCLEAN;
-	r = cache_get(&fs->blocks, fs->groups[group].inode_table + (offset >> fs->block_shift),
-		      ret);
-	if (r < 0)
-		return r;
+	*ret = cache_find(&fs->blocks, g->inode_table + block);
+	if (!*ret) {
+		read_table_ahead(fs, g, block);
+		r = cache_get(&fs->blocks, g->inode_table + block, ret);
+		if (r < 0)
+			return r;
+	}
 	*ret_raw = (uint8_t *)(*ret)->data + (offset & (fs->block_size - 1));
 	return 0;
 }

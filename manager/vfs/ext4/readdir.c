@@ -126,6 +126,7 @@ static int take_block(struct ext4_listing *l, uint32_t logical) MAY_YIELD
 	if (!longer)
 		return -ENOMEM;
 	l->copy = longer;
+	dir_read_ahead(l->dir, logical);
 	r = dir_block(l->dir, logical, &page);
 	if (r < 0)
 		return r;
