@@ -124,12 +124,14 @@ struct ext4 {
 	struct task_lock orphan_lock;
 	uint32_t next_generation;
 	/* release.c */
-	struct list closing;	/* nobody has them: to be written, or deleted, by a task */
-	struct task *closer;	/* the task; NULL: none */
-	struct waitq closed;	/* woken when it ends, or an inode has left memory */
-	struct task *storer;	/* stores marked inodes after a while */
-	struct task *noter;	/* tells the disk of an error (errors.c) */
-	struct ext4_lost *lost; /* files that lost data when they were closed; NULL: none yet */
+	struct list closing;	 /* nobody has them: to be written, or deleted, by a task */
+	struct list closing_now; /* what tasks are at */
+	uint64_t closings;	 /* how many were put into closing */
+	struct task *closer;	 /* the task; NULL: none */
+	struct waitq closed;	 /* woken when it ends, or an inode has left memory */
+	struct task *storer;	 /* stores marked inodes after a while */
+	struct task *noter;	 /* tells the disk of an error (errors.c) */
+	struct ext4_lost *lost;	 /* files that lost data when they were closed; NULL: none yet */
 	uint32_t lost_count;
 	int lost_first, lost_untold; /* as -errno; nobody has heard of the latter */
 	struct list replaced;  /* files cut and written anew: to be written; each is counted */
@@ -160,9 +162,10 @@ struct ext4_inode {
 	struct ext4 *fs;
 	struct ext4_inode *hash_next;
 	struct list dirty_node, orphan_node, closing_node, replaced_node;
-	struct waitq loaded; /* LOADING ended */
-	int error;	     /* how */
-	uint32_t revivals;   /* it was had again before the task was done */
+	struct waitq loaded;	 /* LOADING ended */
+	int error;		 /* how */
+	uint64_t closing_number; /* of fs->closings */
+	uint32_t revivals;	 /* it was had again before the task was done */
 	uint32_t number, generation;
 	unsigned int state; /* enum ext4_inode_flags_in_memory */
 	struct task_lock lock, map_lock;

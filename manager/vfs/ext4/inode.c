@@ -374,19 +374,24 @@ static int wait_loaded(struct ext4_inode *inode) MAY_YIELD
 	return r;
 }
 
-/* One that is in the table; counts it. */
-static int get_known(struct ext4_inode *inode) MAY_YIELD
+void ext4_inode_hold(struct ext4_inode *inode)
 {
-	if (inode->state & EXT4_I_LOADING)
-		return wait_loaded(inode);
 	if (inode->state & EXT4_I_CLOSING) {
 		inode->revivals++;
 		list_del(&inode->closing_node);
 		inode->state &= ~(unsigned int)EXT4_I_CLOSING;
 		enter_vfs(inode);
-		return 0;
+	} else {
+		inode_get(&inode->inode);
 	}
-	inode_get(&inode->inode);
+}
+
+/* One that is in the table; counts it. */
+static int get_known(struct ext4_inode *inode) MAY_YIELD
+{
+	if (inode->state & EXT4_I_LOADING)
+		return wait_loaded(inode);
+	ext4_inode_hold(inode);
 	return 0;
 }
 

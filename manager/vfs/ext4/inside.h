@@ -61,6 +61,8 @@ int ext4_lost_tell(struct ext4 *fs);
 
 /* ---- inode.c. */
 MUST_USE int ext4_inodes_init(struct ext4 *fs);
+/* Count one that is in memory, and not LOADING or LEAVING. */
+void ext4_inode_hold(struct ext4_inode *inode);
 void ext4_inodes_fini(struct ext4 *fs);
 /* As ext4_iget, also one without a name. */
 MUST_USE int ext4_iget_orphan(struct ext4 *fs, uint32_t number, struct ext4_inode **ret) MAY_YIELD;
@@ -79,12 +81,13 @@ void ext4_note_access(struct ext4_inode *inode);
 void ext4_touch(struct ext4_inode *inode);
 uint32_t ext4_group_of_inode(const struct ext4 *fs, uint32_t number);
 
-/* Data of files that somebody has goes to the disk. 0, or the first error. */
+/* Data of files that somebody has, or had, goes to the disk. 0, or the first error. */
 MUST_USE int ext4_files_write(struct ext4 *fs) MAY_YIELD;
 
 /* ---- release.c: inodes that nobody has any more. */
-/* Wait until those that are closing are closed. */
+/* Wait until what is closing now is closed, or somebody has it again. */
 void ext4_closing_wait(struct ext4 *fs) MAY_YIELD;
+void ext4_closing_end(struct ext4 *fs) MAY_YIELD; /* of all, for ever */
 /* The disk is full, but what was deleted may not be free yet: see to it. */
 void ext4_make_room(struct ext4 *fs) MAY_YIELD;
 /* Files that were replaced are on their way to the disk no more. */

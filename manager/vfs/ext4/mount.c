@@ -201,6 +201,7 @@ static struct ext4 *new_fs(struct disk *disk)
 	list_init(&fs->dirty_inodes);
 	list_init(&fs->orphans);
 	list_init(&fs->closing);
+	list_init(&fs->closing_now);
 	list_init(&fs->replaced);
 	list_init(&fs->indexes);
 	waitq_init(&fs->closed);
@@ -307,6 +308,17 @@ static int commit(struct ext4 *fs) MAY_YIELD
 	return r < 0 ? r : ext4_flush(fs);
 }
 
+/*
+ * It has data to be written, maybe. One that is being closed has, too: who opens it again takes
+ * it away from those that ext4_closing_wait() sees.
+ */
+static bool may_hold(const struct ext4_inode *inode)
+{
+	if (!inode->data || inode->state & (EXT4_I_LOADING | EXT4_I_LEAVING))
+		return false;
+	return inode->state & EXT4_I_CLOSING ? inode->nlink > 0 : inode->inode.refs > 0;
+}
+
 int ext4_files_write(struct ext4 *fs)
 {
 	int first = 0;
@@ -319,12 +331,11 @@ int ext4_files_write(struct ext4 *fs)
 		for (; inode; inode = next) {
 			int r = 0;
 
-			if (!inode->data || inode->inode.refs == 0 ||
-			    inode->state & (EXT4_I_LOADING | EXT4_I_CLOSING)) {
+			if (!may_hold(inode)) {
 				next = inode->hash_next;
 				continue;
 			}
-			inode_get(&inode->inode);
+			ext4_inode_hold(inode);
 			r = ext4_flush_delayed(inode);
 			if (r == 0)
 				r = cache_sync(&inode->pages, 0, UINT64_MAX);
@@ -413,7 +424,7 @@ int ext4_unmount(struct ext4 *fs)
 	ext4_maps_close(fs);
 	if (fs->written && ext4_writable(fs) == 0)
 		r = ext4_sync_fs(fs);
-	ext4_closing_wait(fs);
+	ext4_closing_end(fs);
 	ext4_storer_stop(fs);
 	ext4_error_wait(fs);
 	if (fs->journal)

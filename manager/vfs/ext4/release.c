@@ -117,52 +117,93 @@ static int write_out(struct ext4_inode *inode) MAY_YIELD
 	return r;
 }
 
-/* One inode, until it is gone or somebody has it again. */
-static void close_one(struct ext4_inode *inode) MAY_YIELD
+/* The last in the row: whoever waits, waits for those before. */
+static void queue(struct ext4_inode *inode)
 {
-	inode->state |= EXT4_I_WITH_CLOSER;
-	while (inode->state & EXT4_I_CLOSING) {
-		uint32_t revivals = inode->revivals;
-		int r = 0;
+	struct ext4 *fs = inode->fs;
 
-		if (inode->nlink == 0)
-			inode->state |= EXT4_I_LEAVING;
-		if (deletable(inode)) {
-			r = ext4_delete(inode);
-			if (r < 0)
-				ext4_damage(inode->fs, "inode %u could not be deleted: %s",
-					    inode->number, strerror(-r));
-		} else if (inode->nlink > 0) {
-			r = write_out(inode);
-			/* The error may be of an earlier try, and told now for the first time. */
-			if (r < 0 && inode->revivals == revivals)
-				r = write_out(inode);
-			if (inode->revivals != revivals)
-				continue;
-			if (r < 0 && r != -EROFS)
-				lost(inode, r);
-			inode->state |= EXT4_I_LEAVING;
-		}
-		ext4_data_free(inode);
-		leave_memory(inode);
-		return;
-	}
-	inode->state &= ~(unsigned int)EXT4_I_WITH_CLOSER;
+	inode->closing_number = ++fs->closings;
+	list_push_back(&fs->closing, &inode->closing_node);
 }
 
-static void close_all(struct ext4 *fs) MAY_YIELD
+/* One inode, until it is gone or somebody has, or had, it again. */
+static void close_one(struct ext4_inode *inode) MAY_YIELD
 {
-	struct list *node;
+	uint32_t revivals = inode->revivals;
+	int r = 0;
 
-	while ((node = list_pop_front(&fs->closing)) != NULL)
-		close_one(LIST_ENTRY(node, struct ext4_inode, closing_node));
+	inode->state |= EXT4_I_WITH_CLOSER;
+	if (inode->nlink == 0)
+		inode->state |= EXT4_I_LEAVING;
+	if (deletable(inode)) {
+		r = ext4_delete(inode);
+		if (r < 0)
+			ext4_damage(inode->fs, "inode %u could not be deleted: %s", inode->number,
+				    strerror(-r));
+	} else if (inode->nlink > 0) {
+		r = write_out(inode);
+		/* The error may be of an earlier try, and told now for the first time. */
+		if (r < 0 && inode->revivals == revivals)
+			r = write_out(inode);
+		if (inode->revivals != revivals) {
+			inode->state &= ~(unsigned int)EXT4_I_WITH_CLOSER;
+			if (inode->state & EXT4_I_CLOSING)
+				queue(inode);
+			return;
+		}
+		if (r < 0 && r != -EROFS)
+			lost(inode, r);
+		inode->state |= EXT4_I_LEAVING;
+	}
+	ext4_data_free(inode);
+	leave_memory(inode);
+}
+
+/* What a task is at. */
+struct closing {
+	struct list node;
+	uint64_t number;
+};
+
+static struct ext4_inode *next_closing(const struct ext4 *fs, uint64_t upto)
+{
+	struct ext4_inode *inode;
+
+	if (list_empty(&fs->closing))
+		return NULL;
+	inode = LIST_ENTRY(fs->closing.next, struct ext4_inode, closing_node);
+	return inode->closing_number <= upto ? inode : NULL;
+}
+
+static void close_upto(struct ext4 *fs, uint64_t upto) MAY_YIELD
+{
+	struct ext4_inode *inode;
+
+	while ((inode = next_closing(fs, upto)) != NULL) {
+		struct closing now = { .number = inode->closing_number };
+
+		list_del(&inode->closing_node);
+		list_init(&now.node);
+		list_push_back(&fs->closing_now, &now.node);
+		close_one(inode);
+		list_del(&now.node);
+		waitq_wake_all(&fs->closed);
+	}
+}
+
+static bool is_closing(const struct ext4 *fs, uint64_t upto)
+{
+	LIST_EACH(node, &fs->closing_now)
+		if (LIST_ENTRY(node, struct closing, node)->number <= upto)
+			return true;
+	return next_closing(fs, upto) != NULL;
 }
 
 static void closer(void *arg) MAY_YIELD
 {
 	struct ext4 *fs = arg;
 
-	close_all(fs);
+	close_upto(fs, UINT64_MAX);
 	fs->closer = NULL;
 	waitq_wake_all(&fs->closed);
 }
@@ -179,7 +220,7 @@ void ext4_release(struct inode *vfs_inode)
 	inode->state |= EXT4_I_CLOSING;
 	if (inode->state & EXT4_I_WITH_CLOSER)
 		return; /* it looks again */
-	list_push_back(&fs->closing, &inode->closing_node);
+	queue(inode);
 	/* Without memory for the task: the next release, or a wait, starts it. */
 	if (!fs->closer && task_start(&fs->closer, "ext4-close", closer, fs) < 0)
 		fs->closer = NULL;
@@ -187,11 +228,23 @@ void ext4_release(struct inode *vfs_inode)
 
 void ext4_closing_wait(struct ext4 *fs)
 {
+	uint64_t upto = fs->closings;
+
+	while (is_closing(fs, upto)) {
+		if (fs->closer || !list_empty(&fs->closing_now))
+			(void)!waitq_wait(&fs->closed, TASK_FOREVER, WAIT_SURE);
+		else
+			close_upto(fs, upto);
+	}
+}
+
+void ext4_closing_end(struct ext4 *fs)
+{
 	while (fs->closer || !list_empty(&fs->closing)) {
 		if (fs->closer)
 			(void)!waitq_wait(&fs->closed, TASK_FOREVER, WAIT_SURE);
 		else
-			close_all(fs);
+			close_upto(fs, UINT64_MAX);
 	}
 }
 
