@@ -165,10 +165,17 @@ static int64_t marshal_once(struct shim_thread *t, uint64_t nr, const uint64_t a
 }
 
 /*
- * One read, of no more than the bounce buffer holds. Where the program's memory ends, the read
- * ends, as the kernel's does: the file's position goes back to there. What has no position (a
- * pipe) has lost the rest.
+ * Where the program's memory ends, a read ends, as the kernel's does: the file's position goes
+ * back to there. What has no position (a pipe) has lost the rest.
  */
+int64_t shim_cut_read(struct shim_thread *t, uint64_t nr, uint64_t fd, uint64_t copied, int64_t r)
+{
+	if (nr == SYS_read)
+		(void)shim_post1(t, SYS_lseek, fd, copied - (uint64_t)r, SEEK_CUR);
+	return copied ? (int64_t)copied : -EFAULT;
+}
+
+/* One read, of no more than the bounce buffer holds. */
 static int64_t read_piece(struct shim_thread *t, uint64_t nr, const uint64_t arg[6],
 			  uint32_t *ret_flags)
 {
@@ -180,11 +187,7 @@ static int64_t read_piece(struct shim_thread *t, uint64_t nr, const uint64_t arg
 	};
 	int64_t r = shim_post_stream(t, (uint32_t)nr, wire, &s, ret_flags);
 
-	if (r < 0 || !s.fault)
-		return r;
-	if (nr == SYS_read)
-		(void)shim_post1(t, SYS_lseek, arg[0], s.done - (uint64_t)r, SEEK_CUR);
-	return s.done ? (int64_t)s.done : -EFAULT;
+	return r >= 0 && s.fault ? shim_cut_read(t, nr, arg[0], s.done, r) : r;
 }
 
 /* One write; as much of it as the program's memory has. Without any, the manager says why not. */

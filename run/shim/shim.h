@@ -241,6 +241,8 @@ void shim_note_reply(struct shim_thread *t, uint32_t flags);
 
 /* ---- call.c: any system call of the program. arg is not changed. */
 int64_t shim_serve(struct shim_thread *t, uint64_t nr, const uint64_t arg[6]);
+/* A read brought r bytes, of which the program's memory took fewer: what the call answers. */
+int64_t shim_cut_read(struct shim_thread *t, uint64_t nr, uint64_t fd, uint64_t copied, int64_t r);
 /* Result of a call that has to be restarted or interrupted by the deferred signal. */
 int64_t shim_stub_call(uint64_t *frame);
 

@@ -43,35 +43,36 @@ static int64_t vector_size(const struct iovec *user, uint64_t count)
 }
 
 /*
- * Move up to `size` bytes between the vector from byte `skip` on and the bounce buffer.
+ * Move `size` bytes between the vector from byte `skip` on and the bounce buffer: how many, as
+ * far as the program's memory goes.
  */
-static int64_t move_vector(struct shim_thread *t, const struct iovec *user, uint64_t skip,
-			   uint64_t size, bool to_program)
+static uint64_t move_vector(struct shim_thread *t, const struct iovec *user, uint64_t skip,
+			    uint64_t size, bool to_program)
 {
 	unsigned char *at = shim_bounce(t);
+	uint64_t moved = 0;
 	struct iovec v;
 
-	for (uint64_t i = 0; size; i++) {
-		uint64_t piece;
-		int64_t r = next_piece(user, i, &v);
+	for (uint64_t i = 0; moved < size; i++) {
+		uint64_t piece, left;
 
-		if (r < 0)
-			return r;
+		if (next_piece(user, i, &v) < 0)
+			break;
 		if (skip >= v.iov_len) {
 			skip -= v.iov_len;
 			continue;
 		}
 		piece = v.iov_len - skip;
-		if (piece > size)
-			piece = size;
-		if (to_program ? copy_user((char *)v.iov_base + skip, at, piece)
-			       : copy_user(at, (char *)v.iov_base + skip, piece))
-			return -EFAULT;
-		at += piece;
-		size -= piece;
+		if (piece > size - moved)
+			piece = size - moved;
+		left = to_program ? copy_user((char *)v.iov_base + skip, at + moved, piece)
+				  : copy_user(at + moved, (char *)v.iov_base + skip, piece);
+		moved += piece - left;
+		if (left)
+			break;
 		skip = 0;
 	}
-	return 0;
+	return moved;
 }
 
 /* One piece of a vector call as a plain read, write, pread64 or pwrite64. */
@@ -80,22 +81,22 @@ static int64_t vector_piece(struct shim_thread *t, const uint64_t arg[6], uint64
 {
 	bool out = plain == SYS_read || plain == SYS_pread64;
 	const struct iovec *user = (const struct iovec *)arg[1];
-	const uint64_t wire[6] = { arg[0], 0, size, arg[3] + done, 0, 0 };
+	uint64_t wire[6] = { arg[0], 0, size, arg[3] + done, 0, 0 };
+	uint64_t moved;
 	int64_t r;
 
-	if (!out) {
-		r = move_vector(t, user, done, size, false);
-		if (r < 0)
-			return r;
+	if (!out && size) {
+		moved = move_vector(t, user, done, size, false);
+		if (moved)
+			wire[2] = moved;
+		else
+			wire[1] = RUN_NULL;
 	}
 	r = shim_post(t, (uint32_t)plain, wire, NULL);
-	if (r > 0 && out) {
-		int64_t moved = move_vector(t, user, done, (uint64_t)r, true);
-
-		if (moved < 0)
-			return moved;
-	}
-	return r;
+	if (r <= 0 || !out)
+		return r;
+	moved = move_vector(t, user, done, (uint64_t)r, true);
+	return moved < (uint64_t)r ? shim_cut_read(t, plain, arg[0], moved, r) : r;
 }
 
 static int64_t vector_call(struct shim_thread *t, const uint64_t arg[6], uint64_t plain)

@@ -156,6 +156,38 @@ static void case_reads_where_memory_ends(void)
 	}
 }
 
+static void case_vectors_where_memory_ends(void)
+{
+	char *bytes = memory(3 * PAGE), *nowhere = memory(PAGE);
+	struct iovec end[2] = { { bytes, 2 * PAGE }, { nowhere, PAGE } };
+	struct iovec begin[2] = { { nowhere, PAGE }, { bytes, 2 * PAGE } };
+	int fd = patterned("f", MIB);
+
+	munmap(nowhere, PAGE);
+	munmap(bytes + PAGE, PAGE);
+	munmap(bytes + 2 * PAGE, PAGE);
+	T(lseek(fd, 3 * PAGE, SEEK_SET));
+	T(readv(fd, end, 2));
+	say("right: %d", right(bytes, PAGE, 3 * PAGE));
+	T(lseek(fd, 0, SEEK_CUR));
+	T(readv(fd, begin, 2));
+	T(lseek(fd, 0, SEEK_CUR));
+	T(preadv(fd, end, 2, 0));
+	say("right: %d", right(bytes, PAGE, 0));
+	T(preadv(fd, begin, 2, 0));
+	T(lseek(fd, 0, SEEK_CUR));
+	T(ftruncate(fd, 0));
+	T(pwritev(fd, end, 2, 0));
+	show("f");
+	T(pwritev(fd, begin, 2, 0));
+	show("f");
+	T(lseek(fd, 0, SEEK_SET));
+	T(writev(fd, end, 2));
+	T(writev(99, begin, 2));
+	T(lseek(fd, 0, SEEK_CUR));
+	show("f");
+}
+
 static void case_writes_where_memory_ends(void)
 {
 	char *bytes = memory(2 * PAGE);
@@ -274,6 +306,7 @@ const struct conform_case transfer_cases[] = {
 	CASE(large_reads),
 	CASE(large_writes),
 	CASE(reads_where_memory_ends),
+	CASE(vectors_where_memory_ends),
 	CASE(writes_where_memory_ends),
 	CASE(signals_in_large_transfers),
 	CASE(large_reads_shared),
