@@ -60,7 +60,7 @@ struct journal_setup {
 	 * yield.
 	 */
 	int (*where)(void *context, uint32_t index, uint64_t *ret_block);
-	/* Is it a block of the file system, where a replay or a home write may go? */
+	/* Is it a block of the file system, where a replay may go? The journal's own it knows. */
 	bool (*may_write)(void *context, uint64_t block);
 	/* The transaction is durable: what it freed may be used again. Must not yield. */
 	void (*committed)(void *context, uint32_t transaction_id);

@@ -114,7 +114,8 @@ static int read_super(struct journal *j) MAY_YIELD
 	j->end = be32(j->super.block_count);
 	j->size = j->end - j->first;
 	j->needs_replay = be32(j->super.start) != 0;
-	return journal_runs_make(j, j->end);
+	/* Of all its file, whatever part of that the log is. */
+	return journal_runs_make(j, j->setup.block_count);
 }
 
 static void journal_free(struct journal *j)

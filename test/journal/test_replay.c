@@ -229,6 +229,26 @@ static void blocks_where_nobody_may_write_are_damage(void)
 	CHECK_INT(replay_to(WORLD_BLOCKS + 3), -EUCLEAN); /* the log itself */
 }
 
+/* The file has a block more than the log, which is the journal's all the same. */
+static void the_rest_of_the_journals_file_is_nobody_elses(void)
+{
+	struct journal_replayed seen;
+	uint8_t super[1024];
+
+	world_begin(&w, &(struct world_options){ 0 });
+	forge_begin(&f, &w, F_V3 | F_64BIT, 1);
+	forge_blocks(&f, (uint64_t[]){ 1, world_log_block(&w, w.log_count - 1) }, 2, 2);
+	forge_commit(&f);
+	forge_end(&f);
+	memcpy(super, world_log(&w, 0), sizeof(super));
+	put_be32(super + 16, w.log_count - 1);
+	forge_mend(&f, super, true);
+	test_disk_put(w.td, world_log_block(&w, 0) * w.block_size, super, sizeof(super));
+	CHECK_INT(replay_now(&seen), -EUCLEAN);
+	CHECK_INT(version_of(1), 0);
+	world_end(&w);
+}
+
 /* ---- superblocks. */
 
 static int open_with(uint32_t offset, uint32_t value, uint32_t features)
@@ -536,6 +556,7 @@ static const struct test tests[] = {
 	TEST(anything_bad_before_a_good_commit_record_is_damage),
 	TEST(with_async_commit_the_last_transaction_may_be_torn_anywhere),
 	TEST(blocks_where_nobody_may_write_are_damage),
+	TEST(the_rest_of_the_journals_file_is_nobody_elses),
 	TEST(superblocks_are_checked),
 	TEST(features_are_checked),
 	TEST_LONG(a_wrong_byte_anywhere_is_found_or_ends_the_replay, 60),

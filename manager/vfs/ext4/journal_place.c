@@ -31,19 +31,11 @@ static int where(void *context, uint32_t index, uint64_t *ret_block)
 	return -EUCLEAN;
 }
 
-static bool is_journals(const struct ext4 *fs, uint64_t block)
-{
-	for (uint32_t i = 0; i < fs->journal_run_count; i++)
-		if (block - fs->journal_runs[i].physical < fs->journal_runs[i].count)
-			return true;
-	return false;
-}
-
 static bool may_write(void *context, uint64_t block)
 {
 	const struct ext4 *fs = context;
 
-	return block >= fs->first_block && block < fs->block_count && !is_journals(fs, block);
+	return block >= fs->first_block && block < fs->block_count;
 }
 
 static void committed(void *context, uint32_t transaction_id)
