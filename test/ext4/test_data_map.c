@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define PAGE 4096u
@@ -255,6 +257,214 @@ static void who_maps_for_reading_sees_writes(void)
 	image_run("-b 4096", MIB(32), read_only);
 }
 
+/* ---- ranges are taken out and put in, while others read or the host refuses. */
+
+#define LARGE_PAGES 1300u /* moved in two steps */
+#define LARGE ((LARGE_PAGES + 1) * PAGE)
+
+static char before[LARGE], after[LARGE];
+static uint64_t size_before, size_after;
+static unsigned int reads_before, reads_after;
+static bool reader_gone;
+static struct waitq gone;
+
+static bool is_part(const char *bytes, ssize_t count, const char *of, uint64_t size,
+		    uint64_t offset)
+{
+	uint64_t wanted = size - offset < PAGE ? size - offset : PAGE;
+
+	return count == (ssize_t)wanted && memcmp(bytes, of + offset, wanted) == 0;
+}
+
+/* Each part is as it was, until one is as it is afterwards: then all are, and time may go on. */
+static void reader(void *arg) MAY_YIELD
+{
+	static const uint32_t pages[] = { 0, 3, 4, 5, 200, 1100, 1290, LARGE_PAGES - 2 };
+	static char bytes[PAGE];
+	unsigned int new_reads = 0;
+
+	(void)arg;
+	for (unsigned int i = 0; new_reads < 4 * ARRAY_COUNT(pages); i++) {
+		uint64_t offset = (uint64_t)pages[i % ARRAY_COUNT(pages)] * PAGE;
+		ssize_t r = ext4_read(&file->inode, bytes, PAGE, offset);
+		bool is_old = is_part(bytes, r, before, size_before, offset);
+		bool is_new = is_part(bytes, r, after, size_after, offset);
+
+		CHECK(is_old || is_new);
+		CHECK(is_new || new_reads == 0);
+		reads_before += is_old && !is_new;
+		new_reads += new_reads > 0 || !is_old;
+		if (i % ARRAY_COUNT(pages) == 0) /* all of them while others wait */
+			task_yield();
+	}
+	reads_after += new_reads;
+	reader_gone = true;
+	waitq_wake_all(&gone);
+}
+
+/* One page is put in, or taken out, at `offset`. */
+static void shift_page(bool insert, uint64_t offset) MAY_YIELD
+{
+	int mode = insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE;
+	uint64_t from = insert ? offset : offset + PAGE, to = insert ? offset + PAGE : offset;
+
+	size_before = file->size;
+	size_after = insert ? size_before + PAGE : size_before - PAGE;
+	CHECK_INT(ext4_read(&file->inode, before, LARGE, 0), size_before);
+	memcpy(after, before, size_before);
+	memcpy(after + to, before + from, size_before - from);
+	if (insert)
+		memset(after + offset, 0, PAGE);
+	waitq_init(&gone);
+	reader_gone = false;
+	CHECK_INT(task_start(NULL, "reader", reader, NULL), 0);
+	CHECK_INT(ext4_fallocate(&file->inode, mode, offset, PAGE), 0);
+	while (!reader_gone)
+		(void)!waitq_wait(&gone, TASK_FOREVER, WAIT_SURE);
+}
+
+static void read_meanwhile(void) MAY_YIELD
+{
+	static char bytes[PAGE];
+	int fd;
+
+	file = image_file("file");
+	for (uint32_t i = 0; i < LARGE_PAGES; i++) {
+		memset(bytes, 1 + (int)(i % 250), PAGE);
+		CHECK_INT(ext4_write(&file->inode, bytes, PAGE, (uint64_t)i * PAGE), PAGE);
+	}
+	fd = client_fd(true);
+	reads_before = 0;
+	reads_after = 0;
+	shift_page(false, 3 * PAGE);
+	shift_page(true, 3 * PAGE);
+	shift_page(true, 1290 * PAGE);
+	CHECK(reads_before > 0 && reads_after > 0);
+	close(fd);
+	inode_put(&file->inode);
+}
+
+static void reads_see_ranges_move_at_once(void)
+{
+	image_timeless = true;
+	image_run("-b 4096", MIB(32), read_meanwhile);
+	image_timeless = false;
+}
+
+static void limit_files(rlim_t size)
+{
+	struct rlimit limit;
+
+	CHECK_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size;
+	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Byte `i` of the file that begin() made, when page 2 is gone. */
+static char collapsed(uint64_t i)
+{
+	return (char)((i < 2 * PAGE ? i : i + PAGE) % 251);
+}
+
+static void check_collapsed(void) MAY_YIELD
+{
+	CHECK_INT(file->size, SIZE - PAGE);
+	for (uint32_t i = 0; i < SIZE - PAGE; i++)
+		CHECK_INT(byte_at(i), collapsed(i));
+}
+
+/* The host takes no more bytes for the memfd, from page 20 on. */
+static void refused(void) MAY_YIELD
+{
+	bool sync_late = image_random(2);
+	char *at;
+
+	begin();
+	at = client_map(true);
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	limit_files(20 * PAGE);
+	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_COLLAPSE_RANGE, 2 * PAGE, PAGE), 0);
+	check_collapsed();
+	if (!sync_late)
+		CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	limit_files(RLIM_INFINITY);
+	check_collapsed();
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	check_collapsed();
+	for (uint32_t i = 0; i < SIZE - PAGE; i++)
+		CHECK_INT(at[i], collapsed(i));
+	at[30 * PAGE] = 'c';
+	munmap(at, MAPPED);
+	remount();
+	CHECK_INT(byte_at(30 * PAGE), 'c');
+	task_lock_take(&file->lock);
+	CHECK_INT(ext4_truncate(file, SIZE), 0);
+	task_lock_drop(&file->lock);
+	CHECK_INT(byte_at(SIZE - 1), 0);
+	inode_put(&file->inode);
+}
+
+static void a_move_that_the_host_refuses_loses_nothing(void)
+{
+	CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	for (image_seed = 1; image_seed < 9; image_seed++)
+		image_run("-b 4096", MIB(32), refused);
+	image_seed = 0;
+}
+
+/* The same for what is written, and what is cut. */
+static void written_unseen(void) MAY_YIELD
+{
+	char *at;
+
+	begin();
+	at = client_map(true);
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	at[39 * PAGE] = 'c';
+	limit_files(20 * PAGE);
+	CHECK_INT(ext4_write(&file->inode, "w", 1, 30 * PAGE), 1);
+	CHECK_INT(byte_at(30 * PAGE), 'w');
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	CHECK_INT(byte_at(30 * PAGE), 'w');
+	wait_s(10);
+	CHECK_INT(byte_at(30 * PAGE + 1), (char)((30 * PAGE + 1) % 251));
+	CHECK_INT(byte_at(39 * PAGE), 'c');
+	limit_files(RLIM_INFINITY);
+	wait_s(10);
+	CHECK_INT(at[30 * PAGE], 'w');
+	munmap(at, MAPPED);
+	remount();
+	CHECK_INT(byte_at(30 * PAGE), 'w');
+	CHECK_INT(byte_at(39 * PAGE), 'c');
+	inode_put(&file->inode);
+}
+
+static void a_write_that_the_host_refuses_loses_nothing(void)
+{
+	CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	image_run("-b 4096", MIB(32), written_unseen);
+}
+
+static void not_inserted(void) MAY_YIELD
+{
+	int fd;
+
+	begin();
+	fd = client_fd(true);
+	test_disk_fail_nth(image_disk, DISK_WRITE, 1, -EIO);
+	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_INSERT_RANGE, 2 * PAGE, 10 * PAGE), -EIO);
+	CHECK_INT(file->size, SIZE);
+	CHECK_INT(lseek(fd, 0, SEEK_END), MAPPED);
+	close(fd);
+	inode_put(&file->inode);
+}
+
+/* Who touches what is behind the file's end gets a SIGBUS, not zeros. */
+static void an_insert_that_fails_leaves_the_mapping_as_long_as_the_file(void)
+{
+	image_run("-b 4096", MIB(32), not_inserted);
+}
+
 /* ---- everything, in any order. */
 
 #define AREA (64u * PAGE)
@@ -457,6 +667,10 @@ static const struct test tests[] = {
 	TEST(old_bytes_stored_anew_are_a_change),
 	TEST(who_maps_for_reading_sees_writes),
 	TEST(a_large_file_is_mapped_whole),
+	TEST(reads_see_ranges_move_at_once),
+	TEST(a_move_that_the_host_refuses_loses_nothing),
+	TEST(a_write_that_the_host_refuses_loses_nothing),
+	TEST(an_insert_that_fails_leaves_the_mapping_as_long_as_the_file),
 	TEST_LONG(any_mix_of_stores_and_calls_gives_the_models_bytes, 60),
 };
 TEST_MAIN(tests)

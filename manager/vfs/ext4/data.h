@@ -99,18 +99,32 @@ void data_pages_write(struct cache_map *map, struct cache_page **pages, unsigned
 	MAY_YIELD;
 
 /* ---- data_map.c: files that clients map. Without a map these do nothing. */
-MUST_USE ssize_t data_map_read(struct ext4_inode *inode, void *buf, size_t size, uint64_t offset);
+MUST_USE ssize_t data_map_read(struct ext4_inode *inode, void *buf, size_t size, uint64_t offset)
+	MAY_YIELD;
 /* The same bytes went into pages just now. */
 void data_map_written(struct ext4_inode *inode, const void *buf, size_t size, uint64_t offset);
 void data_map_zero(struct ext4_inode *inode, uint64_t offset, uint64_t size);
 /* The file may become so long: make it possible. Or: it has become so short. */
 MUST_USE int data_map_resize(struct ext4_inode *inode, uint64_t size);
 void data_map_cut(struct ext4_inode *inode, uint64_t size);
-/* What was at `from`, to the end, is at `to`: whole pages, the map is long enough for both. */
+/*
+ * What was at `from`, to the end, is at `to`: whole pages, the map is long enough for both.
+ * Readers are kept out.
+ */
 void data_map_shift(struct ext4_inode *inode, uint64_t from, uint64_t to) MAY_YIELD;
 /* What clients stored goes into pages. inode->lock is held. */
 MUST_USE int data_map_push(struct ext4_inode *inode) MAY_YIELD;
 void data_map_free(struct ext4_inode *inode);
+
+static inline uint64_t min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
 
 static inline struct ext4_inode *data_inode(struct cache_map *pages)
 {

@@ -104,11 +104,6 @@ static int write_over(const struct segment *s, uint64_t block, uint64_t end, str
 	return r;
 }
 
-static uint64_t min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int write_segment(const struct segment *s) MAY_YIELD
 {
 	const struct ext4_data *d = s->inode->data;

@@ -21,7 +21,9 @@
 #define FILL_PAGES 128u		       /* copied by one call, */
 #define FILL_PAGES_HERE 16u	       /* in this thread if they are no more */
 #define FILL_AHEAD (8 * FILL_PAGES)    /* read meanwhile */
-#define HASH_UNKNOWN UINT64_C(1)       /* compare the page itself; no page has this one */
+/* No page has these: compare the page itself; the memfd is older than the page. */
+#define HASH_UNKNOWN UINT64_C(1)
+#define HASH_BEHIND UINT64_C(2)
 /* Odd, as no host file's version is, and more than the files in memory count to. */
 #define VERSION_FIRST (UINT64_C(1) << 61 | 1)
 
@@ -32,16 +34,6 @@ static uint64_t last_version = VERSION_FIRST;
 static uint64_t page_up(uint64_t size)
 {
 	return (size + DATA_PAGE_SIZE - 1) & ~(uint64_t)(DATA_PAGE_SIZE - 1);
-}
-
-static uint64_t min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
 }
 
 /* 64 bits of one page; zeros give 0. Not against who seeks two equal ones: it is his file. */
@@ -67,7 +59,7 @@ static uint64_t hash_page(const void *page)
 	}
 	for (unsigned int k = 1; k < 4; k++)
 		lanes[0] = (lanes[0] ^ lanes[k]) * factors[k] ^ lanes[0] >> 32;
-	return lanes[0] == HASH_UNKNOWN ? HASH_UNKNOWN + 1 : lanes[0];
+	return lanes[0] == HASH_UNKNOWN || lanes[0] == HASH_BEHIND ? HASH_BEHIND + 1 : lanes[0];
 }
 
 uint64_t data_map_last_version(void)
@@ -181,43 +173,89 @@ void data_map_destroy(struct data_map *map)
 
 /* ---- what the rest of data does with it. */
 
+/* Some pages may be newer than the memfd: those come from the file. */
+static int read_part(struct ext4_inode *inode, char *to, size_t size, uint64_t offset) MAY_YIELD
+{
+	const struct data_map *map = inode->data->map; /* it may go while a page is read */
+	uint64_t index = offset >> DATA_PAGE_SHIFT;
+	struct cache_page *page;
+	ssize_t r;
+
+	if (map && map->hashes[index] != HASH_BEHIND) {
+		r = read_memory(map, to, size, offset);
+		if (r >= 0)
+			memset(to + r, 0, size - (size_t)r);
+		return r < 0 ? (int)r : 0;
+	}
+	r = cache_get(&inode->pages, index, &page);
+	if (r < 0)
+		return (int)r;
+	memcpy(to, (const char *)page->data + offset % DATA_PAGE_SIZE, size);
+	cache_put(page);
+	return 0;
+}
+
+static ssize_t read_parts(struct ext4_inode *inode, char *to, size_t size, uint64_t offset)
+	MAY_YIELD
+{
+	size_t done = 0, part;
+
+	for (; done < size; done += part) {
+		uint64_t at = offset + done;
+		int r;
+
+		part = min(size - done, DATA_PAGE_SIZE - at % DATA_PAGE_SIZE);
+		r = read_part(inode, to + done, part, at);
+		if (r < 0)
+			return done > 0 ? (ssize_t)done : r;
+	}
+	return (ssize_t)done;
+}
+
 ssize_t data_map_read(struct ext4_inode *inode, void *buf, size_t size, uint64_t offset)
 {
-	ssize_t r = read_memory(inode->data->map, buf, size, offset);
+	ssize_t r;
 
+	if (inode->data->map->behind)
+		return read_parts(inode, buf, size, offset);
+	r = read_memory(inode->data->map, buf, size, offset);
 	if (r >= 0) /* it ends no sooner than the file, but for an error before */
 		memset((char *)buf + r, 0, size - (size_t)r);
 	return r < 0 ? r : (ssize_t)size;
 }
 
-/* The pages of the file changed here, and so did the memfd; but clients may be quicker. */
-static void forget_hashes(struct data_map *map, uint64_t offset, uint64_t end)
+/*
+ * The pages of the file changed here, and so did the memfd (error 0), but clients may be quicker;
+ * or it could not follow. It stays behind then until it has caught up with the whole page.
+ */
+static void changed(struct data_map *map, int error, uint64_t offset, uint64_t end)
 {
+	map->behind = map->behind || error < 0;
 	for (uint64_t i = offset >> DATA_PAGE_SHIFT; i << DATA_PAGE_SHIFT < end; i++)
-		map->hashes[i] = HASH_UNKNOWN;
+		if (error < 0 || map->hashes[i] != HASH_BEHIND)
+			map->hashes[i] = error < 0 ? HASH_BEHIND : HASH_UNKNOWN;
 }
 
 void data_map_written(struct ext4_inode *inode, const void *buf, size_t size, uint64_t offset)
 {
 	struct data_map *map = inode->data->map;
 
-	if (!map)
-		return;
 	/* data_map_resize() made it long enough; without memory, clients see the old bytes. */
-	(void)!write_memory(map, buf, size, offset);
-	forget_hashes(map, offset, offset + size);
+	if (map)
+		changed(map, write_memory(map, buf, size, offset), offset, offset + size);
 }
 
 void data_map_zero(struct ext4_inode *inode, uint64_t offset, uint64_t size)
 {
 	struct data_map *map = inode->data->map;
+	int r;
 
 	if (!map || offset >= map->size)
 		return;
 	size = min(size, map->size - offset);
-	(void)!fallocate(map->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-			 (off_t)size);
-	forget_hashes(map, offset, offset + size);
+	r = fallocate(map->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		      (off_t)size);
+	changed(map, size > 0 && r < 0 ? -errno : 0, offset, offset + size);
 }
 
 int data_map_resize(struct ext4_inode *inode, uint64_t size)
@@ -241,27 +279,60 @@ void data_map_cut(struct ext4_inode *inode, uint64_t size)
 	(void)!resize_memory(map, page_up(size));
 }
 
+/* Pages that the memfd has not as the file has them: once more. inode->lock is held. */
+static void catch_up(struct data_map *map) MAY_YIELD
+{
+	struct ext4_inode *inode = map->inode;
+	uint64_t end = page_up(inode->size) >> DATA_PAGE_SHIFT;
+	bool behind = false;
+
+	for (uint64_t i = 0; i < map->size >> DATA_PAGE_SHIFT; i++) {
+		struct cache_page *page;
+		int r;
+
+		if (map->hashes[i] != HASH_BEHIND)
+			continue;
+		r = i < end ? cache_get(&inode->pages, i, &page) : -ENOENT;
+		if (r == 0) {
+			r = write_memory(map, page->data, DATA_PAGE_SIZE, i << DATA_PAGE_SHIFT);
+			if (r == 0)
+				map->hashes[i] = hash_page(page->data);
+			cache_put(page);
+			task_yield();
+		}
+		behind = behind || r < 0;
+	}
+	map->behind = behind;
+}
+
 void data_map_shift(struct ext4_inode *inode, uint64_t from, uint64_t to)
 {
 	struct data_map *map = inode->data->map;
-	uint64_t size;
+	uint64_t size, first = min(from, to);
+	int r = 0;
 
 	if (!map)
 		return;
 	size = map->size > max(from, to) ? map->size - max(from, to) : 0;
+	/* Which pages are behind would move with their bytes. */
+	if (map->behind)
+		r = -ENOMEM;
 	/*
 	 * What clients store meanwhile goes with the bytes it is among, and is found when pages
-	 * are compared. Without memory, they see old bytes.
+	 * are compared.
 	 */
-	forget_hashes(map, min(from, to), map->size);
-	for (uint64_t done = 0, part; done < size; done += part) {
+	changed(map, 0, first, map->size);
+	for (uint64_t done = 0, part; r == 0 && done < size; done += part) {
 		uint64_t at;
 
 		part = min(SHIFT_SIZE, size - done);
 		at = to < from ? done : size - part - done;
-		if (memory_move(map->fd, from + at, to + at, part) < 0)
-			return;
+		r = memory_move(map->fd, from + at, to + at, part);
 		task_yield();
+	}
+	if (r < 0) {
+		changed(map, r, first, map->size);
+		catch_up(map);
 	}
 }
 
@@ -281,7 +352,7 @@ static int push_page(struct data_map *map, uint64_t index, char *bytes) MAY_YIEL
 	if (rest < DATA_PAGE_SIZE) /* what is behind the end is nobody's */
 		memset(bytes + rest, 0, DATA_PAGE_SIZE - rest);
 	hash = hash_page(bytes);
-	if (hash == map->hashes[index])
+	if (hash == map->hashes[index] || map->hashes[index] == HASH_BEHIND)
 		return 0;
 	r = cache_get(&inode->pages, index, &page);
 	if (r < 0)
@@ -332,6 +403,8 @@ int data_map_push(struct ext4_inode *inode)
 	char *buf;
 	int r = 0;
 
+	if (map && map->behind)
+		catch_up(map);
 	if (!map || !map->writable || ext4_writable(inode->fs) < 0)
 		return 0;
 	buf = malloc(COPY_SIZE);
@@ -412,7 +485,7 @@ static void fill_ahead(struct filling *f, uint64_t index) MAY_YIELD
 	while (f->ahead < end && (f->ahead + FILL_PAGES <= end || f->ahead <= index)) {
 		unsigned int count = (unsigned int)min(FILL_PAGES, end - f->ahead);
 
-		cache_read_ahead(pages, f->ahead, count);
+		cache_read_far_ahead(pages, f->ahead, count);
 		f->ahead += count;
 		task_yield();
 	}

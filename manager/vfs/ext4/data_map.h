@@ -14,6 +14,9 @@
  * to the memfd. What clients stored is found by comparing (a hash a page, of what the pages
  * had) and goes to the file's pages: at fsync, every DATA_MAP_NS, and before the memfd goes.
  *
+ * Without memory for the memfd its pages stay as they were: reads come from the file then, what
+ * clients store to them is lost, and each fsync, and each look, tries to bring them up again.
+ *
  * Who has it  the host tells: a lease for writing is given only to who alone has the file
  *          open or mapped. So what is handed out are descriptors opened for that, closed
  *          again later; our own is never handed out.
@@ -40,6 +43,7 @@ struct data_map {
 	uint64_t *hashes; /* of each page, as the file's pages have it; 0: of zeros */
 	bool in_use;
 	bool writable; /* clients may have stored something */
+	bool behind;   /* of some pages the memfd may have older bytes than the file */
 };
 
 struct ext4_maps {

@@ -26,7 +26,7 @@ static void leave_use(struct data_map *map) MAY_YIELD
 
 		if (r == 0 || ext4_writable(inode->fs) < 0) {
 			map->in_use = false;
-			if (map->writable)
+			if (map->writable || map->behind)
 				data_map_destroy(map);
 			task_lock_drop(&inode->lock);
 			inode_put(&inode->inode);

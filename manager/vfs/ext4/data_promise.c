@@ -4,11 +4,6 @@
 
 #include <errno.h>
 
-static uint64_t min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /*
  * Nodes that a tree may need for so many more entries. On each level, a node is split when it
  * is full: those that are there now once, and then again for each half of a node's entries.

@@ -119,19 +119,17 @@ static int clear_pages(struct ext4_inode *inode, uint64_t offset) MAY_YIELD
 	return r;
 }
 
+/* Readers are kept out: what they read of a mapped file has to follow first. */
 static int shift(struct shift *s, uint64_t offset) MAY_YIELD
 {
 	struct ext4_inode *inode = s->inode;
-	int r;
+	int r = clear_pages(inode, offset);
 
-	data_change_begin(inode->data);
-	r = clear_pages(inode, offset);
 	while (r == 0 && !(extent_shift_done(&s->extents) && s->inode->size == s->size)) {
 		r = step(s);
 		task_yield();
 	}
 	extent_runs_forget(inode);
-	data_change_end(inode->data);
 	return r;
 }
 
@@ -160,13 +158,32 @@ int data_collapse(struct ext4_inode *inode, uint64_t offset, uint64_t size)
 		return -EINVAL;
 	extent_shift_begin(&s.extents);
 	r = data_map_push(inode);
-	if (r == 0)
-		r = shift(&s, offset);
 	if (r < 0)
 		return r;
-	data_map_shift(inode, offset + size, offset);
-	data_map_cut(inode, inode->size);
-	return make_durable(inode);
+	data_change_begin(inode->data);
+	r = shift(&s, offset);
+	if (r == 0) {
+		data_map_shift(inode, offset + size, offset);
+		data_map_cut(inode, inode->size);
+	}
+	data_change_end(inode->data);
+	return r < 0 ? r : make_durable(inode);
+}
+
+static int insert(struct shift *s, uint64_t offset) MAY_YIELD
+{
+	struct ext4_inode *inode = s->inode;
+	uint64_t size = (uint64_t)s->extents.count << inode->fs->block_shift;
+	int r;
+
+	data_change_begin(inode->data);
+	r = shift(s, offset);
+	if (r == 0) {
+		data_map_shift(inode, offset, offset + size);
+		data_map_zero(inode, offset, size);
+	}
+	data_change_end(inode->data);
+	return r;
 }
 
 int data_insert(struct ext4_inode *inode, uint64_t offset, uint64_t size)
@@ -191,15 +208,14 @@ int data_insert(struct ext4_inode *inode, uint64_t offset, uint64_t size)
 		r = extent_shift_check(inode, &s.extents);
 	if (r == 0)
 		r = data_map_resize(inode, s.size);
-	if (r == 0)
-		r = shift(&s, offset);
-	if (r == -ENOSPC && !s.split) {
-		data_make_room(inode);
-		r = shift(&s, offset);
-	}
 	if (r < 0)
 		return r;
-	data_map_shift(inode, offset, offset + size);
-	data_map_zero(inode, offset, size);
-	return make_durable(inode);
+	r = insert(&s, offset);
+	if (r == -ENOSPC && !s.split) {
+		data_make_room(inode);
+		r = insert(&s, offset);
+	}
+	if (r < 0) /* clients must not reach behind the end */
+		data_map_cut(inode, inode->size);
+	return r < 0 ? r : make_durable(inode);
 }

@@ -8,11 +8,6 @@
 
 /* ---- what a file has, hole or data. */
 
-static uint64_t min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int next_data(struct ext4_inode *inode, uint64_t block, uint64_t *ret) MAY_YIELD
 {
 	uint64_t mapped;
