@@ -88,12 +88,18 @@ static bool is_end(int error)
 	       error == -ENOMEM;
 }
 
-void cp_copy_complain(struct cp_copy *c, const struct cp_side *side, const char *path, int error)
+/* As it is given on the command line: IMAGE:/PATH. */
+static void tell(struct cp_copy *c, const struct cp_side *side, const char *path, const char *why)
 {
 	clear_progress(c);
 	cmd_complain(NAME, "%s%s%s: %s", side->image ? side->image->path : "",
-		     side->image ? ":" : "", path, strerror(-error));
+		     side->image ? ":" : "", path, why);
 	c->errors++;
+}
+
+void cp_copy_complain(struct cp_copy *c, const struct cp_side *side, const char *path, int error)
+{
+	tell(c, side, path, strerror(-error));
 	/* On the side that is read, only this file is concerned. */
 	c->over |= is_end(error) && side == c->to_side;
 }
@@ -490,9 +496,7 @@ static void copy_any(struct cp_copy *c) MAY_YIELD
 			(void)enter(c, &a);
 			return;
 		}
-		clear_progress(c);
-		cmd_complain(NAME, "%s: is a directory; -r copies those", c->from);
-		c->errors++;
+		tell(c, c->from_side, c->from, "is a directory; -r copies those");
 		return;
 	}
 	if (a.nlink > 1 ? copy_linked(c, &a) : copy_file(c, &a))
