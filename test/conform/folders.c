@@ -175,6 +175,105 @@ static void case_reading_folders(void)
 	T(syscall(SYS_getdents64, 999, small, 16));
 }
 
+struct record {
+	uint64_t ino;
+	int64_t next;
+	uint16_t size;
+	uint8_t type;
+	char name[256];
+};
+
+/* The first record that a call with room for a few gives; 0: there is none. */
+static long one_record(int fd, struct record *ret)
+{
+	return syscall(SYS_getdents64, fd, ret, sizeof(*ret));
+}
+
+/* Each name once, whatever the buffer's size; -1: something came twice, or with a wrong length. */
+static int read_in_pieces(int fd, unsigned int size)
+{
+	static char seen[300], buffer[4096];
+	int count = 0;
+	long n;
+
+	memset(seen, 0, sizeof(seen));
+	lseek(fd, 0, SEEK_SET);
+	while ((n = syscall(SYS_getdents64, fd, buffer, size)) > 0) {
+		struct record *r;
+
+		for (long at = 0; at < n; at += r->size) {
+			r = (struct record *)(buffer + at);
+			if (r->size % 8 || r->size > n - at || strlen(r->name) + 20 > r->size)
+				return -1;
+			if (r->name[0] == '.')
+				continue;
+			if (seen[atoi(r->name + 1)]++)
+				return -1;
+			count++;
+		}
+	}
+	return n < 0 ? -errno : count;
+}
+
+/* Records as the kernel gives them: room for one, places to go back to, two readers. */
+static void case_records_of_folders(void)
+{
+	struct record r, after;
+	int64_t places[302];
+	int fd, other, n, wrong = 0;
+	char name[256];
+
+	mkdir("d", 0700);
+	memset(name, 'n', sizeof(name));
+	for (int i = 0; i < 300; i++) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "d/n%d", i);
+		make_file(path, "");
+	}
+	T(fd = open("d", O_RDONLY | O_DIRECTORY));
+	T(other = dup(open("d", O_RDONLY | O_DIRECTORY)));
+	for (unsigned int size = 32; size <= 4096; size = size * 3 / 2)
+		say("%u: %d", size, read_in_pieces(fd, size));
+	T(read_in_pieces(fd, 23));
+	T(one_record(fd, &r) > 0);
+	T(one_record(fd, &r) >= 0);
+	lseek(fd, 0, SEEK_SET);
+	for (n = 0; n < 302 && syscall(SYS_getdents64, fd, &r, 32) > 0; n++) {
+		places[n] = r.next;
+		wrong += r.next != lseek(fd, 0, SEEK_CUR);
+		if (n % 7 == 0) /* somebody else is somewhere else */
+			syscall(SYS_getdents64, other, &after, 32);
+	}
+	say("%d records, %d at another place than told", n, wrong);
+	T(syscall(SYS_getdents64, fd, &r, 32));
+	wrong = 0;
+	for (int i = 0; i + 1 < n; i += 10) {
+		lseek(fd, places[i], SEEK_SET);
+		syscall(SYS_getdents64, fd, &r, 32);
+		wrong += r.next != places[i + 1];
+	}
+	say("%d places that lead to another name", wrong);
+	T(lseek(fd, places[n - 1], SEEK_SET) == places[n - 1]);
+	T(syscall(SYS_getdents64, fd, &r, 32));
+	lseek(fd, 0, SEEK_SET);
+	syscall(SYS_getdents64, fd, &r, 32);
+	syscall(SYS_getdents64, fd, &r, 32);
+	unlink("d/n7");
+	make_file("d/n7", "");
+	say("after a name went and came: %d", read_in_pieces(fd, 100));
+	name[0] = 'd', name[1] = '/', name[252] = '\0';
+	make_file(name, "");
+	T(lseek(fd, 0, SEEK_SET));
+	for (n = 0; syscall(SYS_getdents64, fd, &r, 32) > 0; n++)
+		;
+	tell("one that is too long for the room", -1);
+	T(system("rm -r d"));
+	T(syscall(SYS_getdents64, fd, &r, 32));
+	T(lseek(fd, 0, SEEK_SET));
+	T(syscall(SYS_getdents64, fd, &r, 32));
+}
+
 static void case_changing_while_reading(void)
 {
 	char name[40];
@@ -337,7 +436,7 @@ static void case_special_files(void)
 }
 
 const struct conform_case folder_cases[] = {
-	CASE(rename_matrix),	      CASE(rename_rest),    CASE(reading_folders),
-	CASE(changing_while_reading), CASE(working_folder), CASE(proc_self_fd),
-	CASE(special_files),	      { NULL, NULL },
+	CASE(rename_matrix),	      CASE(rename_rest),	CASE(reading_folders),
+	CASE(changing_while_reading), CASE(working_folder),	CASE(proc_self_fd),
+	CASE(special_files),	      CASE(records_of_folders), { NULL, NULL },
 };
