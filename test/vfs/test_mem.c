@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #define PAGE 4096u
@@ -174,6 +175,65 @@ VFS_TEST(ranges_are_taken_out_and_put_in_with_and_without_a_mapping)
 	f = open_file("mapped", &d);
 	CHECK_INT(vfs_map(f, true, &m), 0);
 	check_shifted(f);
+	dentry_put(d);
+}
+
+/* The n-th write to a file of the host fails; 0: none does. */
+static unsigned int refused_write;
+
+ssize_t pwrite(int fd, const void *from, size_t size, off_t offset)
+{
+	if (refused_write > 0 && --refused_write == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, from, size, offset);
+}
+
+/* Who touches what is behind the file's end gets a SIGBUS, not zeros. */
+VFS_TEST(an_insert_that_fails_leaves_the_mapping_as_long_as_the_file)
+{
+	struct vfs_mapping m;
+	struct dentry *d;
+	struct inode *f;
+
+	use_mem(0);
+	f = open_file("file", &d);
+	CHECK_INT(vfs_map(f, true, &m), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		CHECK_INT(vfs_write(f, "here", 4, i * PAGE), 4);
+	refused_write = 1;
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_INSERT_RANGE, PAGE, 10 * PAGE), -ENOSPC);
+	CHECK_INT(refused_write, 0);
+	CHECK_INT(lseek(m.host_fd, 0, SEEK_END), 4 * PAGE);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_INSERT_RANGE, PAGE, 10 * PAGE), 0);
+	CHECK_INT(lseek(m.host_fd, 0, SEEK_END), 14 * PAGE);
+	dentry_put(d);
+}
+
+/* All others wait while a mapped file's bytes are moved. */
+VFS_TEST(ranges_of_a_large_mapped_file_stay_where_they_are)
+{
+	static char bytes[1 << 20];
+	struct vfs_mapping m;
+	struct dentry *d;
+	struct inode *f;
+	uint64_t size = 0;
+
+	use_mem(0);
+	f = open_file("file", &d);
+	CHECK_INT(vfs_truncate(&cred, f, TIB / 2, true), 0);
+	CHECK_INT(vfs_map(f, true, &m), 0);
+	while (size < MEM_SHIFT_MAX) {
+		CHECK_INT(vfs_write(f, bytes, sizeof(bytes), size), sizeof(bytes));
+		size += sizeof(bytes);
+	}
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_INSERT_RANGE, PAGE, PAGE), 0);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_COLLAPSE_RANGE, PAGE, PAGE), 0);
+	CHECK_INT(vfs_write(f, "more", 4, size), 4);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_INSERT_RANGE, PAGE, PAGE), -EOPNOTSUPP);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_COLLAPSE_RANGE, PAGE, PAGE), -EOPNOTSUPP);
+	CHECK_INT(vfs_fallocate(f, FALLOC_FL_COLLAPSE_RANGE, PAGE, PAGE - 1), -EINVAL);
 	dentry_put(d);
 }
 
@@ -697,6 +757,8 @@ static const struct test tests[] = {
 	TEST(what_was_cut_off_is_zero_when_the_file_grows_again),
 	TEST(holes_are_punched_with_and_without_a_mapping),
 	TEST(ranges_are_taken_out_and_put_in_with_and_without_a_mapping),
+	TEST(an_insert_that_fails_leaves_the_mapping_as_long_as_the_file),
+	TEST(ranges_of_a_large_mapped_file_stay_where_they_are),
 	TEST(a_mapping_and_reads_and_writes_see_each_other),
 	TEST(only_so_many_files_are_mapped_at_a_time),
 	TEST(a_mapping_ends_with_the_page_in_which_the_file_ends),

@@ -179,6 +179,8 @@ static int shift(struct mem_inode *m, bool insert, uint64_t offset, uint64_t siz
 		return -EFBIG;
 	if (from >= m->size)
 		return -EINVAL;
+	if (m->file.map && map_blocks(fs, m->file.map) * 512 > MEM_SHIFT_MAX)
+		return -EOPNOTSUPP;
 	if (m->file.map)
 		r = map_shift(fs, m->file.map, from, to);
 	else

@@ -260,8 +260,8 @@ int map_allocate(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64
 int map_shift(struct mem_fs *fs, struct mem_map *map, uint64_t from, uint64_t to)
 {
 	uint64_t size = map->file_size > from ? map->file_size - from : 0;
-	uint64_t kept = from < to ? from : to;
-	int r = 0;
+	uint64_t kept = from < to ? from : to, before = map->file_size;
+	int r;
 
 	if (size == 0)
 		return 0;
@@ -274,6 +274,9 @@ int map_shift(struct mem_fs *fs, struct mem_map *map, uint64_t from, uint64_t to
 	r = memory_move(map->fd, from, to, size);
 	if (r == 0 && to > from)
 		r = map_punch(fs, map, from, to - from);
+	/* The file is no longer than it was: clients must not reach behind its end. */
+	if (r < 0 && to > from && ftruncate(map->fd, (off_t)before) == 0)
+		map->file_size = before;
 	settle(fs, map);
 	return r;
 }

@@ -7,7 +7,9 @@
  *          a name added or removed while somebody reads moves no other name.
  * Limit    mem_fs.limit bytes for pages, inodes, names, links, attributes and access lists
  *          together (ENOSPC); MEM_FILE_MAX bytes a file (EFBIG); MEM_XATTR_TOTAL bytes of
- *          attributes an inode; MEM_MAPS_MAX files that clients map (ENFILE).
+ *          attributes an inode; MEM_MAPS_MAX files that clients map (ENFILE). Of a mapped file
+ *          with more than MEM_SHIFT_MAX bytes no range is taken out, and none put in
+ *          (EOPNOTSUPP; Linux's tmpfs never does): all others wait while bytes are copied.
  * Owner    a name holds its inode; the last reference of an unnamed inode frees it.
  * Thread   scheduler thread only. Nothing here yields, so every operation is atomic.
  *
@@ -20,6 +22,7 @@
 #define MEM_FILE_MAX (UINT64_C(1) << 40)
 #define MEM_XATTR_TOTAL 65536u
 #define MEM_MAPS_MAX 4096u
+#define MEM_SHIFT_MAX (UINT64_C(16) << 20)
 #define MEM_INODE_COST 512u /* charged for an inode, whatever it holds */
 
 struct mem_fs {
@@ -78,7 +81,10 @@ ssize_t map_write(struct mem_fs *fs, struct mem_map *map, const void *buf, size_
 int map_punch(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64_t size);
 /* Behind the end of the memfd too, which stays where it is. */
 int map_allocate(struct mem_fs *fs, struct mem_map *map, uint64_t offset, uint64_t size);
-/* What is from `from` on goes to `to`, whole pages; then the file has another size. */
+/*
+ * What is from `from` on goes to `to`, whole pages; then the file has another size. An error of
+ * the host's may leave some of it moved.
+ */
 MUST_USE int map_shift(struct mem_fs *fs, struct mem_map *map, uint64_t from, uint64_t to);
 /* The file has another size: let the memfd end with its last page. */
 MUST_USE int map_resize(struct mem_fs *fs, struct mem_map *map, uint64_t size);
