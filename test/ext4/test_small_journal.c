@@ -312,8 +312,7 @@ static void the_power_goes_while_much_is_freed(void)
 /* ---- everybody at once: the log is full all the time, and no operation is more than refused. */
 
 #define CLIENTS 6u
-
-static unsigned int rounds;
+#define ROUNDS 20u
 
 static bool refused(int r)
 {
@@ -401,7 +400,7 @@ static void client(void *arg) MAY_YIELD
 	struct inode *root = root_of(), *file;
 	char name[16], other[16];
 
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; i < ROUNDS; i++) {
 		snprintf(name, sizeof(name), "c%u", who);
 		snprintf(other, sizeof(other), "t%u", who);
 		many_names(root, other);
@@ -429,7 +428,6 @@ static void everybody(void) MAY_YIELD
 	static unsigned int numbers[CLIENTS];
 	struct journal_stats stats;
 
-	rounds = test_sanitized ? 6 : 20;
 	for (unsigned int i = 0; i < CLIENTS; i++) {
 		numbers[i] = i;
 		start("client", client, &numbers[i]);
