@@ -374,6 +374,7 @@ static void idle(struct executor *x)
 static long serve(struct executor *x)
 {
 	long r = resume(x);
+	bool found;
 
 	while (r == GO_ON) {
 		if (is_called_back(x))
@@ -383,12 +384,13 @@ static long serve(struct executor *x)
 			break;
 		if (__atomic_load_n(&x->area->ends, __ATOMIC_RELAXED) != x->ends)
 			return ASYNC_SYSCALL_ENDED;
-		if (find(x) >= 0 && !is_another_spare(x) &&
-		    (x->record->flags & ASYNC_SYSCALL_TELL_GROW))
+		/* What is posted only after this look is not taken without a look at the spare ones. */
+		found = find(x) >= 0;
+		if (found && !is_another_spare(x) && (x->record->flags & ASYNC_SYSCALL_TELL_GROW))
 			return ASYNC_SYSCALL_GROW;
 		if (refusal(false))
 			return refusal(false);
-		r = take(x);
+		r = found ? take(x) : -EAGAIN;
 		if (r == CLAIMED)
 			r = run(x, false, 0);
 		if (r == -EAGAIN) {
