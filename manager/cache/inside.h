@@ -57,6 +57,8 @@ void page_set_held(struct cache_page *page, bool held);
 /* ---- table.c */
 MUST_USE int table_init(uint64_t limit);
 void table_fini(void);
+void *table_memory(void);
+uint64_t table_memory_size(void);
 uint64_t table_hash(const struct cache_map *map, uint64_t index);
 struct cache_page *table_find(const struct cache_map *map, uint64_t index);
 /* Where the search for it begins; NULL: it is not there. */
@@ -71,11 +73,17 @@ void memory_fini(void);			  /* all was given back: asserted */
 struct cache_page *memory_take(uint32_t page_size, uint64_t limit);
 void memory_give(struct cache_page *page, uint32_t page_size);
 uint64_t memory_bytes(void);
+/* Pages will be written for the first time: let an executor find memory for them. */
+void memory_look_ahead(void);
+/* A task has fresh memory made: at its end it wakes cache.writer_gone. */
+bool memory_is_made(void);
 
 /* ---- replace.c */
 enum { QUEUE_NONE, QUEUE_SMALL, QUEUE_MAIN };
 MUST_USE int replace_init(uint64_t limit);
 void replace_fini(void);
+void *replace_memory(void); /* the ghosts */
+uint64_t replace_memory_size(void);
 void replace_insert(struct cache_page *page);
 void replace_remove(struct cache_page *page); /* harmless if not inserted */
 void replace_hit(struct cache_page *page);
@@ -88,7 +96,7 @@ MUST_USE int writeback_init(void);
 void writeback_fini(void);
 void writeback_poke(void);  /* something became dirty, or is wanted clean */
 void writeback_eased(void); /* less is dirty */
-/* No task is left in the map, nor the write-back task if this was the last map. */
+/* No task is left in the map, nor one of the cache's own if this was the last map. */
 void writeback_leave(struct cache_map *map) MAY_YIELD;
 
 #endif /* CACHE_INSIDE_H */

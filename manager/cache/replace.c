@@ -58,6 +58,16 @@ void replace_fini(void)
 	replace.ghosts = NULL;
 }
 
+void *replace_memory(void)
+{
+	return replace.ghosts;
+}
+
+uint64_t replace_memory_size(void)
+{
+	return (replace.ghost_mask + 1) * GHOST_WAYS * sizeof(struct ghost);
+}
+
 static struct ghost *ghost_set(uint64_t hash)
 {
 	return &replace.ghosts[(hash & replace.ghost_mask) * GHOST_WAYS];

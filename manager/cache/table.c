@@ -34,6 +34,16 @@ void table_fini(void)
 	table.chains = NULL;
 }
 
+void *table_memory(void)
+{
+	return table.allocated;
+}
+
+uint64_t table_memory_size(void)
+{
+	return (table.mask + 1 + NEIGHBOURS) * sizeof(struct cache_page *);
+}
+
 /* The finish of splitmix64 (Steele, Lea, Flood 2014): neighbours go far apart. */
 uint64_t table_hash(const struct cache_map *map, uint64_t index)
 {

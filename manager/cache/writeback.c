@@ -371,7 +371,7 @@ void writeback_leave(struct cache_map *map)
 
 	while (map->busy > 0 && r == 0)
 		r = waitq_wait(&map->written, TASK_FOREVER, WAIT_SURE);
-	while (cache.map_count == 0 && cache.writer && r == 0)
+	while (cache.map_count == 0 && (cache.writer || memory_is_made()) && r == 0)
 		r = waitq_wait(&cache.writer_gone, TASK_FOREVER, WAIT_SURE);
 	assert(r == 0);
 }

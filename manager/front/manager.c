@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #define SWEEP_NS UINT64_C(1000000000)
 #define CLOSE_STEP_NS UINT64_C(50000) /* the first look; each next one waits twice as long */
 #define CLOSE_STEP_MAX_NS UINT64_C(5000000)
+#define HEAP_KEPT (16 << 20)
+#define HEAP_STEP (1 << 20)
 #define FIRST_FDS 3
 
 static struct {
@@ -200,6 +203,18 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/*
+ * malloc() keeps what it has. To give it back and take it again changes this process's mappings,
+ * and who does that waits for the executors that look for the pages of a call's buffers just
+ * then: some 100 us each, in which this thread serves nobody.
+ */
+static void keep_memory(void)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+	(void)mallopt(M_TOP_PAD, HEAP_STEP);
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_STEP);
+}
+
 static void sweeper(void *arg) MAY_YIELD
 {
 	(void)arg;
@@ -271,6 +286,7 @@ int manager_start(const struct manager_options *options, struct manager_launch *
 	manager.options = options;
 	front_defaults(options);
 	raise_descriptor_limit();
+	keep_memory();
 	first = (struct call_first){ .argv = options->argv,
 				     .envp = options->envp,
 				     .path = options->path };
@@ -327,11 +343,14 @@ static void to_foreground(int sig)
 
 bool manager_poll(void)
 {
-	uint64_t signals = __atomic_exchange_n(&manager.signals, 0, __ATOMIC_ACQ_REL);
-	uint64_t first = __atomic_exchange_n(&manager.first_signals, 0, __ATOMIC_ACQ_REL);
+	uint64_t signals, first;
 
-	if (signals == 0 && first == 0)
+	/* Asked often, also in the middle of a copy: an exchange waits until its bytes are out. */
+	if (__atomic_load_n(&manager.signals, __ATOMIC_RELAXED) == 0 &&
+	    __atomic_load_n(&manager.first_signals, __ATOMIC_RELAXED) == 0)
 		return false;
+	signals = __atomic_exchange_n(&manager.signals, 0, __ATOMIC_ACQ_REL);
+	first = __atomic_exchange_n(&manager.first_signals, 0, __ATOMIC_ACQ_REL);
 	for (; first != 0 && manager.first; first &= first - 1)
 		process_signal(manager.first, __builtin_ctzll(first) + 1, SI_USER);
 	for (; signals != 0; signals &= signals - 1)

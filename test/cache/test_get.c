@@ -346,6 +346,72 @@ static void read_ahead_takes_no_more_than_its_share(void)
 	end_cache();
 }
 
+static unsigned int turns;
+
+static void count_turns(void *arg) MAY_YIELD;
+static void count_turns(void *arg)
+{
+	for (turns = 0; turns < *(const unsigned int *)arg; turns++)
+		task_yield();
+}
+
+static void read_far_ahead(void *arg) MAY_YIELD;
+static void read_far_ahead(void *arg)
+{
+	(void)arg;
+	cache_read_ahead(&s.map, 0, 100);
+	CHECK_INT(turns, 0);
+	cache_read_far_ahead(&s.map, 100, 200);
+	CHECK(turns >= 5);
+	CHECK_INT(stats().pages, 300);
+	CHECK_INT(peek(&s, 299), backing_page(&s, 299)[0]);
+	CHECK_INT(clock_now_ns(), MILLISECOND_NS);
+}
+
+static void others_run_while_many_pages_are_read_ahead(void)
+{
+	unsigned int until = 20;
+
+	begin_cache(PAGES(16000));
+	backing_init(&s, 1000, 4096);
+	turns = 0;
+	spawn("far", read_far_ahead, NULL);
+	spawn("turns", count_turns, &until);
+	run();
+	CHECK_INT(s.reads, 300);
+	backing_fini(&s);
+	end_cache();
+}
+
+static void far_ahead(void *arg) MAY_YIELD;
+static void far_ahead(void *arg)
+{
+	(void)arg;
+	cache_read_far_ahead(&s.map, 0, 200);
+}
+
+static void take_down_now(void *arg) MAY_YIELD;
+static void take_down_now(void *arg)
+{
+	(void)arg;
+	CHECK_INT(s.reads, 0); /* the other task is in the middle */
+	CHECK(stats().pages > 0);
+	backing_down(&s);
+	CHECK_INT(stats().pages, 0);
+	CHECK_INT(s.reads, 200);
+}
+
+static void a_map_is_not_taken_down_before_all_pages_are_chosen(void)
+{
+	begin_cache(PAGES(16000));
+	backing_init(&s, 1000, 4096);
+	spawn("far", far_ahead, NULL);
+	spawn("down", take_down_now, NULL);
+	run();
+	backing_fini(&s);
+	end_cache();
+}
+
 static void take_down_soon(void *arg) MAY_YIELD;
 static void take_down_soon(void *arg)
 {
@@ -383,5 +449,7 @@ static const struct test tests[] = {
 	TEST(a_failed_read_ahead_leaves_nothing),
 	TEST(read_ahead_takes_no_more_than_its_share),
 	TEST(a_map_that_is_read_ahead_can_be_taken_down),
+	TEST(others_run_while_many_pages_are_read_ahead),
+	TEST(a_map_is_not_taken_down_before_all_pages_are_chosen),
 };
 TEST_MAIN(tests)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define LIMIT 1000u /* pages */
 #define COUNT 30000u
@@ -341,6 +342,76 @@ static void the_smallest_cache_keeps_its_limit(void)
 	end_cache();
 }
 
+/* Is the page behind the last one that was made in memory, before anybody touches it? */
+static bool next_is_there(const char *data)
+{
+	unsigned char there = 0;
+
+	CHECK_INT(mincore((void *)(uintptr_t)(data + CACHE_PAGE_SIZE), CACHE_PAGE_SIZE, &there), 0);
+	return there & 1;
+}
+
+static bool host_can_populate(void)
+{
+	void *page = mmap(NULL, CACHE_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool can = madvise(page, CACHE_PAGE_SIZE, 23) == 0;
+
+	munmap(page, CACHE_PAGE_SIZE);
+	return can;
+}
+
+struct writer {
+	uint64_t count;
+	bool takes_down;
+	const char *last;
+};
+
+static void write_many(void *arg) MAY_YIELD;
+static void write_many(void *arg)
+{
+	struct writer *w = arg;
+
+	for (uint64_t i = 0; i < w->count; i++) {
+		struct cache_page *page;
+
+		CHECK_INT(cache_get_new(&s.map, i, &page), 0);
+		w->last = page->data;
+		cache_put(page);
+	}
+	if (!w->takes_down)
+		return;
+	CHECK_INT(task_count(), 2);
+	backing_down(&s);
+	CHECK_INT(task_count(), 1); /* no task of the cache's is left to use what goes now */
+}
+
+static void fresh_memory_is_there_before_it_is_written(void)
+{
+	struct writer w = { .count = 1200 };
+
+	begin_cache(PAGES(8000));
+	backing_init(&s, 2000, 4096);
+	run_task(write_many, &w);
+	CHECK(next_is_there(w.last) || !host_can_populate());
+	backing_fini(&s);
+	end_cache();
+}
+
+static void the_cache_can_end_while_memory_is_made(void)
+{
+	/* In some order of turns the map is gone before the task has had one. */
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		struct writer w = { .count = 1200, .takes_down = true };
+
+		begin_seeded_cache(PAGES(2000), seed);
+		backing_init(&s, 2000, 4096);
+		run_task(write_many, &w);
+		backing_fini(&s);
+		end_cache();
+	}
+}
+
 static const struct test tests[] = {
 	TEST(a_working_set_survives_a_scan_of_ten_times_the_cache),
 	TEST(a_scan_in_small_pieces_with_read_ahead_is_a_scan),
@@ -353,5 +424,7 @@ static const struct test tests[] = {
 	TEST(with_all_held_the_reserve_keeps_a_get_going),
 	TEST(a_cache_has_a_size_of_its_own_choice_and_a_smallest),
 	TEST(the_smallest_cache_keeps_its_limit),
+	TEST(fresh_memory_is_there_before_it_is_written),
+	TEST(the_cache_can_end_while_memory_is_made),
 };
 TEST_MAIN(tests)

@@ -87,7 +87,7 @@ static void begin_reads(struct ext4_inode *inode, uint64_t from, uint64_t end) M
 		unsigned int part = end - from < AHEAD_PAGES ? (unsigned int)(end - from)
 							     : AHEAD_PAGES;
 
-		cache_read_ahead(&inode->pages, from, part);
+		cache_read_far_ahead(&inode->pages, from, part);
 		from += part;
 		if (from < end)
 			task_yield();
