@@ -465,6 +465,57 @@ static void an_insert_that_fails_leaves_the_mapping_as_long_as_the_file(void)
 	image_run("-b 4096", MIB(32), not_inserted);
 }
 
+static unsigned int descriptors(void)
+{
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* A file of so many pages that a client has mapped, and nobody any more. */
+static void map_once(uint32_t pages) MAY_YIELD
+{
+	struct vfs_mapping mapping;
+
+	file = image_file("file");
+	CHECK_INT(ext4_write(&file->inode, "end", 3, (uint64_t)pages * PAGE - 3), 3);
+	CHECK_INT(ext4_map_file(&file->inode, true, &mapping), 0);
+}
+
+static void slowly(void) MAY_YIELD
+{
+	unsigned int without = descriptors();
+
+	map_once(32);
+	ext4_maps_push(file->fs);
+	CHECK_INT(descriptors(), without);
+	inode_put(&file->inode);
+
+	image_unlink("file");
+	map_once(2000);
+	ext4_maps_push(file->fs);
+	CHECK_INT(descriptors(), without + 1); /* somebody else closes it */
+	for (unsigned int turns = 0; turns < 100 && descriptors() > without; turns++)
+		task_yield();
+	CHECK_INT(descriptors(), without);
+	inode_put(&file->inode);
+	image_unlink("file");
+
+	map_once(2000);
+	ext4_maps_push(file->fs);
+	CHECK_INT(descriptors(), without + 1);
+	remount(); /* it waits for that */
+	CHECK_INT(descriptors(), without);
+	inode_put(&file->inode);
+}
+
+static void the_memory_of_a_large_file_goes_in_a_task_of_its_own(void)
+{
+	image_run("-b 4096", MIB(32), slowly);
+}
+
 /* ---- everything, in any order. */
 
 #define AREA (64u * PAGE)
@@ -667,6 +718,7 @@ static const struct test tests[] = {
 	TEST(old_bytes_stored_anew_are_a_change),
 	TEST(who_maps_for_reading_sees_writes),
 	TEST(a_large_file_is_mapped_whole),
+	TEST(the_memory_of_a_large_file_goes_in_a_task_of_its_own),
 	TEST(reads_see_ranges_move_at_once),
 	TEST(a_move_that_the_host_refuses_loses_nothing),
 	TEST(a_write_that_the_host_refuses_loses_nothing),

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define COPY_SIZE (64u * 1024u)
+#define CLOSE_HERE (256u * 1024u)      /* bytes of a memfd that this thread closes */
 #define SHIFT_SIZE (UINT64_C(4) << 20) /* moved without a break */
 #define FILL_PAGES 128u		       /* copied by one call, */
 #define FILL_PAGES_HERE 16u	       /* in this thread if they are no more */
@@ -27,7 +28,8 @@
 /* Odd, as no host file's version is, and more than the files in memory count to. */
 #define VERSION_FIRST (UINT64_C(1) << 61 | 1)
 
-static uint32_t map_count;
+static uint32_t map_count, closing_count;
+static struct waitq all_closed;
 static uint64_t map_bytes; /* charged, of all */
 static uint64_t last_version = VERSION_FIRST;
 
@@ -158,11 +160,43 @@ static int resize_memory(struct data_map *map, uint64_t size)
 	return 0;
 }
 
+static void close_large(void *arg) MAY_YIELD
+{
+	int fd = (int)(intptr_t)arg;
+	const uint64_t args[6] = { (uint64_t)fd };
+	int64_t r;
+
+	task_background();
+	r = host_call(SYS_close, args);
+	if (r == -ENOMEM || r == -EAGAIN) /* no executor could be had */
+		close(fd);
+	if (--closing_count == 0)
+		waitq_wake_all(&all_closed);
+}
+
+/* The host takes 0.2 ms for a MiB of memory that nobody has any more: large ones are an executor's. */
+static void close_memory(int fd, uint64_t size)
+{
+	if (size <= CLOSE_HERE ||
+	    task_start(NULL, "ext4 memory", close_large, (void *)(intptr_t)fd) < 0) {
+		close(fd);
+		return;
+	}
+	if (closing_count++ == 0)
+		waitq_init(&all_closed);
+}
+
+void data_maps_wait_closed(void)
+{
+	while (closing_count > 0)
+		(void)!waitq_wait(&all_closed, TASK_FOREVER, WAIT_SURE);
+}
+
 void data_map_destroy(struct data_map *map)
 {
 	data_map_take_back(map);
 	if (map->fd >= 0)
-		close(map->fd);
+		close_memory(map->fd, map->size);
 	list_del(&map->node);
 	map->inode->data->map = NULL;
 	map_bytes -= map->charged;

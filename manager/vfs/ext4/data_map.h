@@ -57,6 +57,8 @@ struct ext4_maps {
 /* The inode's map, filled. 0, -ENFILE, -ENOMEM, or what reading the file gave. */
 MUST_USE int data_map_new(struct ext4_inode *inode, bool for_write) MAY_YIELD;
 void data_map_destroy(struct data_map *map);
+/* The memory of large ones goes a little later, in tasks of their own: until all have ended. */
+void data_maps_wait_closed(void) MAY_YIELD;
 /* What was handed out is closed; clients have their own. */
 void data_map_take_back(struct data_map *map);
 /* Has nobody else the memfd open or mapped? */

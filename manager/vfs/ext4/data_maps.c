@@ -150,6 +150,7 @@ void ext4_maps_close(struct ext4 *fs)
 		if (in_use)
 			inode_put(&inode->inode);
 	}
+	data_maps_wait_closed();
 	free(maps);
 	fs->maps = NULL;
 }
