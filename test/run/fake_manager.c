@@ -294,6 +294,10 @@ static void serve(struct fake_client *c, unsigned int entry, const struct slot_c
 		send_signal(c, entry, call);
 		return;
 	case SYS_write:
+		if (call->arg[1] == RUN_NULL) {
+			reply(c, entry, -EFAULT, 0);
+			return;
+		}
 		keep_output(bytes + call->arg[1], call->arg[2]);
 		reply(c, entry, (int64_t)call->arg[2], fake_manner.flags);
 		return;

@@ -77,35 +77,98 @@ static void jump(int sig)
 	siglongjmp(back, sig);
 }
 
+/* ---- signals that come again and again: one before the call they are for does not count. */
+
+#define OFTEN_US 20000
+
+static volatile sig_atomic_t next_seen; /* what `seen` becomes, however many come */
+
+static void count_one(int sig)
+{
+	(void)sig;
+	float_value = float_value * 3.0 + 1.0;
+	seen = next_seen;
+}
+
+static void start_alarms(int flags)
+{
+	const struct itimerval often = { { 0, OFTEN_US }, { 0, OFTEN_US } };
+	const struct sigaction a = { .sa_handler = count_one, .sa_flags = flags };
+
+	next_seen = seen + 1;
+	sigaction(SIGALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void stop_alarms(void)
+{
+	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
+static volatile pid_t sender; /* 0: there is none, or its signal was heard */
+
+static void jump_once(int sig)
+{
+	if (sender == 0 || seen != next_seen)
+		return;
+	sender = 0;
+	siglongjmp(back, sig);
+}
+
+static pid_t start_sender(int sig)
+{
+	pid_t main_pid = getpid();
+	pid_t pid = fork();
+
+	while (pid == 0) {
+		usleep(OFTEN_US);
+		kill(main_pid, sig);
+	}
+	return pid;
+}
+
+/* With SA_RESTART the read goes on after each SIGALRM; the handler of another signal jumps out. */
+static void jump_out_of(void (*read_for_ever)(void))
+{
+	const struct sigaction a = { .sa_handler = jump_once, .sa_flags = SA_RESTART };
+	static pid_t child;
+
+	sigaction(SIGVTALRM, &a, NULL);
+	start_alarms(SA_RESTART);
+	if (sigsetjmp(back, 1) == 0) {
+		child = start_sender(SIGVTALRM);
+		sender = child;
+		read_for_ever();
+		say("never\n");
+	}
+	stop_alarms();
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	say_number("seen", seen);
+}
+
+static void read_for_ever(void)
+{
+	char byte;
+
+	(void)!read(0, &byte, 1);
+}
+
 /* A blocking call is cut short by a handler without SA_RESTART, and goes on with it. */
 static void interrupted(void)
 {
-	struct itimerval soon = { .it_value = { 0, 20000 } };
-	struct sigaction a = { .sa_handler = count };
-	pid_t main_pid = getpid();
+	ssize_t size;
 	char byte;
 
-	sigaction(SIGALRM, &a, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	say_number("read", read(0, &byte, 1));
+	start_alarms(0);
+	size = read(0, &byte, 1);
+	stop_alarms();
+	say_number("read", size);
 	say_number("eintr", errno == EINTR);
 	say_number("seen", seen);
-	/* With SA_RESTART it goes on; the second handler jumps out of it. */
-	a.sa_flags = SA_RESTART;
-	sigaction(SIGALRM, &a, NULL);
-	a = (struct sigaction){ .sa_handler = jump };
-	sigaction(SIGVTALRM, &a, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	if (sigsetjmp(back, 1) == 0) {
-		if (fork() == 0) {
-			usleep(80000);
-			kill(main_pid, SIGVTALRM);
-			_exit(0);
-		}
-		(void)!read(0, &byte, 1);
-		say("never\n");
-	}
-	say_number("seen", seen);
+	jump_out_of(read_for_ever);
 }
 
 static void faults(void)
@@ -115,10 +178,15 @@ static void faults(void)
 	int sig;
 
 	munmap(bad + 4096, 4096);
+	say_number("write", write(1, bad + 4096, 10));
+	say_number("efault", errno == EFAULT);
+	say_number("pread", pread(3, bad + 4096, 10, 0));
+	say_number("efault", errno == EFAULT);
+	/* What there is memory for. */
+	memcpy(bad + 4090, "parts\n", 6);
 	say_number("write", write(1, bad + 4090, 10));
-	say_number("efault", errno == EFAULT);
 	say_number("pread", pread(3, bad + 4090, 10, 0));
-	say_number("efault", errno == EFAULT);
+	say_number("last", bad[4095]);
 	sigaction(SIGSEGV, &a, NULL);
 	sig = sigsetjmp(back, 1);
 	if (sig == 0)
@@ -174,11 +242,10 @@ static void masks(void)
 /* sigtimedwait takes what is blocked, and is cut short by a handler of something else. */
 static void waits_for_signals(void)
 {
-	struct itimerval soon = { .it_value = { 0, 20000 } };
 	struct timespec brief = { .tv_nsec = 1000000 };
-	struct sigaction a = { .sa_handler = count, .sa_flags = SA_RESTART };
 	siginfo_t info;
 	sigset_t set;
+	int taken;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
@@ -188,9 +255,10 @@ static void waits_for_signals(void)
 	say_number("code", info.si_code);
 	say_number("timeout", sigtimedwait(&set, &info, &brief));
 	say_number("eagain", errno == EAGAIN);
-	sigaction(SIGALRM, &a, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	say_number("cut short", sigwaitinfo(&set, NULL));
+	start_alarms(SA_RESTART);
+	taken = sigwaitinfo(&set, NULL);
+	stop_alarms();
+	say_number("cut short", taken);
 	say_number("eintr", errno == EINTR);
 	say_number("seen", seen);
 	say_number("efault", sigwaitinfo((const sigset_t *)8, NULL));
@@ -312,13 +380,19 @@ static long stub_call(long nr, long a, long b, long c, long d)
 	return ret;
 }
 
+static void read_for_ever_by_stub(void)
+{
+	char byte;
+
+	stub_call(SYS_read, 0, (long)&byte, 1, 0);
+}
+
 static void stub_calls(void)
 {
 	uint64_t mask = 1u << (SIGUSR1 - 1), old = 0;
-	struct itimerval soon = { .it_value = { 0, 20000 } };
-	struct sigaction a = { .sa_handler = count };
 	double sum = 0.25;
 	char byte[8];
+	long result;
 	int i;
 
 	signal(SIGUSR1, count);
@@ -336,25 +410,11 @@ static void stub_calls(void)
 	say_number("pread", stub_call(SYS_pread64, 3, (long)byte, 8, 5));
 	say_number("byte", byte[1]);
 	say_number("efault", stub_call(SYS_pread64, 3, 8, 8, 5));
-	sigaction(SIGALRM, &a, NULL);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	say_number("eintr", stub_call(SYS_read, 0, (long)byte, 1, 0));
-	a.sa_flags = SA_RESTART;
-	sigaction(SIGALRM, &a, NULL);
-	signal(SIGVTALRM, jump);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	if (sigsetjmp(back, 1) == 0) {
-		pid_t main_pid = getpid();
-
-		if (fork() == 0) {
-			usleep(80000);
-			kill(main_pid, SIGVTALRM);
-			_exit(0);
-		}
-		stub_call(SYS_read, 0, (long)byte, 1, 0);
-		say("never\n");
-	}
-	say_number("seen", seen);
+	start_alarms(0);
+	result = stub_call(SYS_read, 0, (long)byte, 1, 0);
+	stop_alarms();
+	say_number("eintr", result);
+	jump_out_of(read_for_ever_by_stub);
 }
 
 /* ---- where a thread runs is its own affair, and that of the program. */

@@ -49,7 +49,9 @@ static void a_handler_cuts_a_call_short_or_lets_it_restart(void)
 
 static void a_bad_pointer_is_efault_and_a_bad_access_a_signal(void)
 {
-	runs(GUEST, "faults", "write -1\nefault 1\npread -1\nefault 1\ncaught 11\nagain 11\n");
+	runs(GUEST, "faults",
+	     "write -1\nefault 1\npread -1\nefault 1\nparts\nwrite 6\npread 6\nlast 5\n"
+	     "caught 11\nagain 11\n");
 }
 
 static void handlers_run_on_the_programs_own_alternate_stack(void)
