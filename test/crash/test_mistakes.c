@@ -49,7 +49,7 @@ static void a_commit_record_before_ordered_data_is_found(void)
 
 static void a_committing_block_that_is_changed_is_found(void)
 {
-	find_mistake(JOURNAL_MISTAKE_NO_FREEZE, &crash_together, 2);
+	find_mistake(JOURNAL_MISTAKE_NO_FREEZE, &crash_together, 36);
 }
 
 static void a_missing_revoke_is_found(void)
