@@ -33,6 +33,12 @@ int acl_copy(const struct vfs_acl *from, struct vfs_acl **ret)
 	return 0;
 }
 
+void acl_free_lists(const struct vfs_attr *attr)
+{
+	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
+		free(attr->acl[kind]);
+}
+
 bool acl_same(const struct vfs_acl *a, const struct vfs_acl *b)
 {
 	return a->count == b->count &&

@@ -46,6 +46,8 @@ static inline bool acl_is_named(unsigned int tag)
 struct vfs_acl *acl_new(uint32_t count);
 /* NULL gives NULL. 0 or -ENOMEM. */
 MUST_USE int acl_copy(const struct vfs_acl *from, struct vfs_acl **ret);
+/* Frees the lists that something new was to have. */
+void acl_free_lists(const struct vfs_attr *attr);
 bool acl_same(const struct vfs_acl *a, const struct vfs_acl *b);
 /* Has it what a list must have, in its order, and nothing else? */
 bool acl_valid(const struct vfs_acl *acl);

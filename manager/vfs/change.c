@@ -11,12 +11,6 @@
 
 #define MODE_BITS 07777u
 
-void new_attr_end(struct vfs_attr *attr)
-{
-	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
-		free(attr->acl[kind]);
-}
-
 /* The directory's default list in the place of the umask. */
 static int inherit(struct inode *dir, uint32_t umask, struct vfs_attr *attr) MAY_YIELD
 {
@@ -134,7 +128,7 @@ static int make_inode(struct place *place, uint32_t mode, uint64_t rdev) MAY_YIE
 		return r;
 	attr.rdev = rdev;
 	r = dir->ops->create(dir, place->name->name, place->name->name_len, &attr, &made);
-	new_attr_end(&attr);
+	acl_free_lists(&attr);
 	if (r < 0)
 		return r;
 	dentry_fill(place->name, made);
@@ -304,7 +298,7 @@ int vfs_tmpfile(const struct vfs *view, struct dentry *at, const char *path, uin
 		r = new_attr(view, dir->inode, S_IFREG | (mode & MODE_BITS), &attr);
 	if (r == 0) {
 		r = dir->inode->ops->create(dir->inode, NULL, 0, &attr, &made);
-		new_attr_end(&attr);
+		acl_free_lists(&attr);
 	}
 	if (r == 0) {
 		d = dentry_new_tmpfile(dir, made);

@@ -28,10 +28,9 @@ void change_end(struct place *place);
 /*
  * Attributes of something new in `dir`: owner, group and mode as a setgid directory wants them;
  * its lists and mode as the default list of `dir` wants them, or, if there is none, the mode
- * without the umask. After 0: new_attr_end().
+ * without the umask. After 0: acl_free_lists().
  */
 MUST_USE int new_attr(const struct vfs *view, struct inode *dir, uint32_t mode,
 		      struct vfs_attr *ret) MAY_YIELD;
-void new_attr_end(struct vfs_attr *attr);
 
 #endif /* VFS_CHANGE_H */

@@ -1,3 +1,4 @@
+#include "vfs/acl.h"
 #include "vfs/change.h"
 #include "vfs/perm.h"
 
@@ -89,7 +90,7 @@ static int create_last(struct walk *w, const struct vfs_open *how, struct dentry
 			r = dir->ops->create ? new_attr(w->view, dir, mode, &attr) : -EACCES;
 		if (r == 0) {
 			r = dir->ops->create(dir, d->name, d->name_len, &attr, &made);
-			new_attr_end(&attr);
+			acl_free_lists(&attr);
 		}
 		if (r == 0) {
 			dentry_fill(d, made);

@@ -157,12 +157,6 @@ static int look_at_lower(struct inode *lower, struct vfs_attr *ret) MAY_YIELD
 	return r;
 }
 
-static void free_lists(struct vfs_attr *attr)
-{
-	for (unsigned int kind = 0; kind < VFS_ACL_KINDS; kind++)
-		free(attr->acl[kind]);
-}
-
 static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 {
 	struct ovl_fs *fs = ovl_fs_of(o);
@@ -179,7 +173,7 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	if (r == 0 && S_ISREG(o->inode.type))
 		r = copy_file(o, &attr, limit, &upper);
 	if (r < 0) {
-		free_lists(&attr);
+		acl_free_lists(&attr);
 		free(copy);
 		return r;
 	}
@@ -199,7 +193,7 @@ static int copy_locked(struct ovl_inode *o, uint64_t limit) MAY_YIELD
 	} else {
 		inode_put(upper);
 	}
-	free_lists(&attr);
+	acl_free_lists(&attr);
 	free(copy);
 	fs->entering--;
 	waitq_wake_all(&fs->entered);
