@@ -166,6 +166,8 @@ struct change {
 	const struct xattr_value *value; /* NULL: it goes */
 	int flags;			 /* XATTR_CREATE, XATTR_REPLACE */
 	bool may_miss;			 /* to remove what is not there is fine */
+	bool locked;			 /* inode->lock is held: there is no second try */
+	struct journal_handle *handle;	 /* it is done within; NULL: in one of its own */
 	uint32_t clear_mode, set_mode;	 /* of an access list: the inode's mode */
 };
 
@@ -223,11 +225,11 @@ static int check_presence(const struct xattr_places *p, const struct change *c)
 	return c->flags & XATTR_REPLACE ? -ENODATA : 0;
 }
 
-static int apply(struct journal_handle *h, struct ext4_inode *inode, struct xattr_places *p,
-		 const struct change *c, const struct xattr_plan *plan) MAY_YIELD
+static int apply(struct ext4_inode *inode, struct xattr_places *p, const struct change *c,
+		 const struct xattr_plan *plan) MAY_YIELD
 {
+	struct journal_handle *h = c->handle, own;
 	uint32_t mode = inode->mode;
-	struct journal_handle own;
 	int r = h ? 0 : ext4_begin(inode->fs, xattr_credits(inode->fs), &own);
 
 	if (r < 0)
@@ -242,9 +244,7 @@ static int apply(struct journal_handle *h, struct ext4_inode *inode, struct xatt
 	return r;
 }
 
-/* Within the handle `h`; NULL: in one of its own. */
-static int change_locked(struct journal_handle *h, struct ext4_inode *inode, const struct change *c)
-	MAY_YIELD
+static int change_locked(struct ext4_inode *inode, const struct change *c) MAY_YIELD
 {
 	struct xattr_area body, block;
 	struct xattr_places p;
@@ -268,7 +268,7 @@ static int change_locked(struct journal_handle *h, struct ext4_inode *inode, con
 			r = ext4_damage(inode->fs, "inode %u: its attributes overlap",
 					inode->number);
 		if (r == 0)
-			r = apply(h, inode, &p, c, &plan);
+			r = apply(inode, &p, c, &plan);
 		free(block.base); /* the body's is behind it */
 	}
 	xattr_places_put(&p);
@@ -280,9 +280,11 @@ static int change(struct ext4_inode *inode, const struct change *c) MAY_YIELD
 	unsigned int tries = 0;
 	int r;
 
+	if (c->locked)
+		return change_locked(inode, c);
 	do {
 		task_lock_take(&inode->lock);
-		r = change_locked(NULL, inode, c);
+		r = change_locked(inode, c);
 		task_lock_drop(&inode->lock);
 	} while (r == -ENOSPC && ext4_another_try(inode->fs, &tries));
 	return r;
@@ -320,56 +322,49 @@ int ext4_get_acl(struct inode *inode, enum vfs_acl_kind kind, struct vfs_acl **r
 	return r;
 }
 
-/* The list as a value, in heap memory that is the caller's; none, nothing. 0 or -ENOMEM. */
-static int make_value(const struct vfs_acl *acl, void **ret, struct xattr_value *value)
+/* The list; NULL: none. The inode asks for it anew when somebody needs it. */
+static int store_list(struct ext4_inode *inode, enum vfs_acl_kind kind, struct change *c,
+		      const struct vfs_acl *acl) MAY_YIELD
 {
 	size_t size = acl ? acl_disk_size(acl) : 0;
+	void *memory = acl ? malloc(size) : NULL;
+	const struct xattr_value value = { memory, (uint32_t)size };
+	int r;
 
-	*ret = NULL;
-	if (!acl)
-		return 0;
-	*ret = malloc(size);
-	if (!*ret)
+	if (acl && !memory)
 		return -ENOMEM;
-	acl_to_disk(acl, *ret);
-	*value = (struct xattr_value){ *ret, (uint32_t)size };
-	return 0;
+	if (acl)
+		acl_to_disk(acl, memory);
+	c->name = acl_names[kind];
+	c->value = acl ? &value : NULL;
+	r = change(inode, c);
+	c->value = NULL; /* it was ours */
+	inode_acl_forget(&inode->inode, kind);
+	free(memory);
+	return r;
 }
 
 int ext4_set_acl(struct inode *inode, const struct vfs_acl_change *wanted)
 {
 	struct change c = {
-		.name = acl_names[wanted->kind],
 		.may_miss = true,
 		.clear_mode = wanted->clear_mode,
 		.set_mode = wanted->set_mode,
 	};
-	struct xattr_value value;
-	void *memory;
-	int r = make_value(wanted->acl, &memory, &value);
 
-	if (r < 0)
-		return r;
-	c.value = memory ? &value : NULL;
-	r = change(ext4_i(inode), &c);
-	c.value = NULL; /* it was ours */
-	inode_acl_forget(inode, wanted->kind);
-	free(memory);
-	return r;
+	return store_list(ext4_i(inode), wanted->kind, &c, wanted->acl);
 }
 
 /* The list as it was read gets the mode, and both are stored together: 1; 0: it has it already. */
 static int chmod_with(struct ext4_inode *inode, const struct vfs_acl *old, uint32_t mode) MAY_YIELD
 {
 	struct change c = {
-		.name = acl_names[VFS_ACL_ACCESS],
 		.may_miss = true,
+		.locked = true,
 		.clear_mode = MODE_BITS,
 		.set_mode = mode & MODE_BITS,
 	};
-	struct xattr_value value;
 	struct vfs_acl *acl;
-	void *memory;
 	bool plain;
 	int r = acl_copy(old, &acl);
 
@@ -378,13 +373,7 @@ static int chmod_with(struct ext4_inode *inode, const struct vfs_acl *old, uint3
 	acl_chmod(acl, mode);
 	(void)acl_mode(acl, &plain);
 	if (plain || !acl_same(acl, old)) {
-		r = make_value(plain ? NULL : acl, &memory, &value);
-		c.value = memory ? &value : NULL;
-		if (r == 0)
-			r = change_locked(NULL, inode, &c);
-		c.value = NULL;
-		inode_acl_forget(&inode->inode, VFS_ACL_ACCESS);
-		free(memory);
+		r = store_list(inode, VFS_ACL_ACCESS, &c, plain ? NULL : acl);
 		if (r == 0)
 			r = 1;
 	}
@@ -427,19 +416,14 @@ int ext4_acl_begin(struct journal_handle *h, struct ext4_inode *inode, const str
 	int r = 0;
 
 	for (unsigned int kind = 0; kind < VFS_ACL_KINDS && r == 0; kind++) {
-		struct xattr_value value;
-		struct change c = { .name = acl_names[kind], .value = &value };
-		void *memory;
+		struct change c = { .locked = true, .handle = h };
 
 		if (!attr->acl[kind])
 			continue;
-		r = make_value(attr->acl[kind], &memory, &value);
-		if (r == 0 && inode->state & EXT4_I_NEW) /* there must be a place for them */
+		if (inode->state & EXT4_I_NEW) /* there must be a place for them */
 			r = ext4_inode_store(h, inode);
 		if (r == 0)
-			r = change_locked(h, inode, &c);
-		inode_acl_forget(&inode->inode, kind);
-		free(memory);
+			r = store_list(inode, kind, &c, attr->acl[kind]);
 	}
 	return r;
 }
