@@ -287,6 +287,41 @@ EXT4_TEST(names_are_listed_in_the_order_of_their_hashes_all_of_them)
 	}
 }
 
+/* ---- others have their turn. */
+
+static unsigned int turns;
+static bool over;
+
+static void take_turns(void *arg) MAY_YIELD
+{
+	(void)arg;
+	for (; !over; turns++)
+		task_yield();
+}
+
+EXT4_TEST(a_long_listing_lets_others_have_their_turn)
+{
+	static struct reader r;
+	unsigned int before;
+
+	make_names("-b 1024", NAMES);
+	turns = 0;
+	over = false;
+	CHECK_INT(task_start(NULL, "other", take_turns, NULL), 0);
+	task_yield();
+	for (unsigned int i = 0; i < 2; i++) { /* the second time all is in memory */
+		begin_reading(&r);
+		before = turns;
+		CHECK(read_some(&r, NAMES));
+		inode_put(r.dir);
+	}
+	CHECK(turns - before >= 1);
+	over = true;
+	task_yield();
+	image_unmount();
+	image_judge();
+}
+
 /* ---- reading ahead. */
 
 #define MANY 480u
@@ -357,6 +392,7 @@ EXT4_TEST(a_block_of_inodes_that_cannot_be_read_leaves_those_beside_it_readable)
 }
 
 static const struct test tests[] = {
+	TEST(a_long_listing_lets_others_have_their_turn),
 	TEST(inodes_and_names_that_lie_together_are_read_together),
 	TEST(a_block_of_inodes_that_cannot_be_read_leaves_those_beside_it_readable),
 	TEST(each_hash_is_that_of_e2fsprogs),

@@ -653,7 +653,53 @@ VFS_TEST(a_whiteout_is_not_listed_whatever_the_lower_has)
 	CHECK_STR(names_of("/", 9), "f ");
 }
 
+static unsigned int turns;
+static bool over;
+
+static void take_turns(void *arg) MAY_YIELD
+{
+	(void)arg;
+	for (; !over; turns++)
+		task_yield();
+}
+
+static int ignore(void *count, const struct vfs_dirent *entry)
+{
+	(void)entry;
+	++*(unsigned int *)count;
+	return 0;
+}
+
+VFS_TEST(a_long_listing_lets_others_have_their_turn)
+{
+	struct inode *lower, *upper, *work, *root;
+	unsigned int count = 0;
+	uint64_t cursor = 0;
+	char name[32];
+
+	CHECK_INT(mem_fs_new("lower", 0, 0755, &lower), 0);
+	use_root(inode_get(lower));
+	for (unsigned int i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "/f%u", i);
+		CHECK_INT(do_create(name, 0644), 0);
+	}
+	leave_root();
+	make_upper(0, true, &upper, &work);
+	CHECK_INT(overlay_fs_new(lower, upper, work, &root), 0);
+	use_root(root);
+	CHECK_INT(do_create("/new", 0644), 0);
+	over = false;
+	turns = 0;
+	CHECK_INT(task_start(NULL, "other", take_turns, NULL), 0);
+	CHECK_INT(root->ops->readdir(root, &cursor, ignore, &count), 0);
+	CHECK_INT(count, 2001);
+	CHECK(turns >= 5);
+	over = true;
+	task_yield();
+}
+
 static const struct test tests[] = {
+	TEST(a_long_listing_lets_others_have_their_turn),
 	TEST(a_listing_tells_the_number_and_the_kind_that_stat_tells),
 	TEST(a_whiteout_is_not_listed_whatever_the_lower_has),
 	TEST(a_root_of_which_only_the_attributes_were_changed_stays_as_it_was_left),

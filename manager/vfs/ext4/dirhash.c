@@ -194,8 +194,10 @@ static int read_names(struct ext4_dir_index *x) MAY_YIELD
 		struct cache_page *page;
 		int r;
 
-		if (block % DIR_AHEAD == 0)
+		if (block % DIR_AHEAD == 0) {
 			dir_read_ahead(x->dir, block);
+			task_yield(); /* all of them may be in memory */
+		}
 		r = dir_block(x->dir, block, &page);
 		if (r < 0)
 			return r;

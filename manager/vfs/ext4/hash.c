@@ -52,49 +52,37 @@ static void fill_words(uint32_t *words, uint32_t count, const char *text, uint32
  * hashes every name it has, and each step of one waits for the one before it.
  */
 
-#define LANES 4u /* a vector of every x86-64 */
-typedef uint32_t lanes __attribute__((vector_size(LANES * sizeof(uint32_t))));
-static_assert(DIR_HASHES % LANES == 0, "names come in whole vectors");
+typedef uint32_t lanes __attribute__((vector_size(DIR_HASHES * sizeof(uint32_t))));
 
-/* `f` comes last: it has the result of the step before. */
-static void step(lanes *a, lanes in, lanes f, unsigned int by)
-{
-	lanes sum = (*a + in) + f;
-
-	*a = sum << by | sum >> (32 - by);
-}
-
-static lanes choose(lanes x, lanes y, lanes z)
-{
-	return z ^ (x & (y ^ z));
-}
-
-static lanes most(lanes x, lanes y, lanes z)
-{
-	return (y & z) | (x & (y | z));
-}
+/*
+ * Macros: a vector wider than the processor's is not passed by value. `f`, which has the result
+ * of the step before, is added last.
+ */
+#define STEP(a, in, f, by) (a = (a + (in)) + (f), a = a << (by) | a >> (32 - (by)))
+#define CHOOSE(x, y, z) ((z) ^ ((x) & ((y) ^ (z))))
+#define MOST(x, y, z) (((y) & (z)) | ((x) & ((y) | (z))))
 
 static void half_md4(lanes state[4], const lanes in[WORDS_MD4])
 {
 	lanes a = state[0], b = state[1], c = state[2], d = state[3];
 
 	for (unsigned int i = 0; i < 8; i += 4) {
-		step(&a, in[i], choose(b, c, d), 3);
-		step(&d, in[i + 1], choose(a, b, c), 7);
-		step(&c, in[i + 2], choose(d, a, b), 11);
-		step(&b, in[i + 3], choose(c, d, a), 19);
+		STEP(a, in[i], CHOOSE(b, c, d), 3);
+		STEP(d, in[i + 1], CHOOSE(a, b, c), 7);
+		STEP(c, in[i + 2], CHOOSE(d, a, b), 11);
+		STEP(b, in[i + 3], CHOOSE(c, d, a), 19);
 	}
 	for (unsigned int i = 2; i-- > 0;) {
-		step(&a, in[i] + 0x5a827999u, most(b, c, d), 3);
-		step(&d, in[i + 2] + 0x5a827999u, most(a, b, c), 5);
-		step(&c, in[i + 4] + 0x5a827999u, most(d, a, b), 9);
-		step(&b, in[i + 6] + 0x5a827999u, most(c, d, a), 13);
+		STEP(a, in[i] + 0x5a827999u, MOST(b, c, d), 3);
+		STEP(d, in[i + 2] + 0x5a827999u, MOST(a, b, c), 5);
+		STEP(c, in[i + 4] + 0x5a827999u, MOST(d, a, b), 9);
+		STEP(b, in[i + 6] + 0x5a827999u, MOST(c, d, a), 13);
 	}
 	for (unsigned int i = 4; i > 0; i -= 2) {
-		step(&a, in[i - 1] + 0x6ed9eba1u, b ^ (c ^ d), 3);
-		step(&d, in[i + 3] + 0x6ed9eba1u, a ^ (b ^ c), 9);
-		step(&c, in[i - 2] + 0x6ed9eba1u, d ^ (a ^ b), 11);
-		step(&b, in[i + 2] + 0x6ed9eba1u, c ^ (d ^ a), 15);
+		STEP(a, in[i - 1] + 0x6ed9eba1u, b ^ (c ^ d), 3);
+		STEP(d, in[i + 3] + 0x6ed9eba1u, a ^ (b ^ c), 9);
+		STEP(c, in[i - 2] + 0x6ed9eba1u, d ^ (a ^ b), 11);
+		STEP(b, in[i + 2] + 0x6ed9eba1u, c ^ (d ^ a), 15);
 	}
 	state[0] += a;
 	state[1] += b;
@@ -102,47 +90,38 @@ static void half_md4(lanes state[4], const lanes in[WORDS_MD4])
 	state[3] += d;
 }
 
-/* From word `w` of four names on. */
-static lanes word_of_each(uint32_t words[LANES][WORDS_MD4], unsigned int w)
-{
-	return (lanes){ words[0][w], words[1][w], words[2][w], words[3][w] };
-}
-
 static void half_md4_names(const uint32_t from[4], bool is_unsigned, const struct ext4_name *names,
 			   unsigned int count, struct dir_hash *ret)
 {
-	uint32_t words[DIR_HASHES][WORDS_MD4], len[DIR_HASHES] = { 0 }, longest = 0;
-	lanes state[DIR_HASHES / LANES][4], next[4], in[WORDS_MD4];
+	uint32_t w[DIR_HASHES][WORDS_MD4], l[DIR_HASHES] = { 0 }, longest = 0;
+	lanes state[4], next[4], in[WORDS_MD4];
 
-	memset(words[count], 0, (DIR_HASHES - count) * sizeof(words[0]));
+	memset(w[count], 0, (DIR_HASHES - count) * sizeof(w[0]));
 	for (unsigned int i = 0; i < count; i++) {
-		len[i] = names[i].len;
-		longest = len[i] > longest ? len[i] : longest;
+		l[i] = names[i].len;
+		longest = l[i] > longest ? l[i] : longest;
 	}
 	for (unsigned int i = 0; i < 4; i++)
-		for (unsigned int g = 0; g < DIR_HASHES / LANES; g++)
-			state[g][i] = (lanes){ from[i], from[i], from[i], from[i] };
+		state[i] = from[i] - (lanes){ 0 };
 	for (uint32_t at = 0; at < longest; at += WORDS_MD4 * 4) {
-		for (unsigned int i = 0; i < count; i++)
-			if (at < len[i])
-				fill_words(words[i], WORDS_MD4, names[i].text + at, len[i] - at,
-					   is_unsigned);
-		for (unsigned int g = 0; g * LANES < count; g++) {
-			const uint32_t *l = len + g * LANES;
-			/* Those of which nothing is left keep the state they have. */
-			const lanes going = (lanes)((lanes){ l[0], l[1], l[2], l[3] } > at);
+		/* Those of which nothing is left keep the state they have. */
+		const lanes going =
+			(lanes)((lanes){ l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7] } > at);
 
-			for (unsigned int w = 0; w < WORDS_MD4; w++)
-				in[w] = word_of_each(words + g * LANES, w);
-			memcpy(next, state[g], sizeof(next));
-			half_md4(next, in);
-			for (unsigned int i = 0; i < 4; i++)
-				state[g][i] = (next[i] & going) | (state[g][i] & ~going);
-		}
+		for (unsigned int i = 0; i < count; i++)
+			if (at < l[i])
+				fill_words(w[i], WORDS_MD4, names[i].text + at, l[i] - at,
+					   is_unsigned);
+		for (unsigned int k = 0; k < WORDS_MD4; k++)
+			in[k] = (lanes){ w[0][k], w[1][k], w[2][k], w[3][k],
+					 w[4][k], w[5][k], w[6][k], w[7][k] };
+		memcpy(next, state, sizeof(next));
+		half_md4(next, in);
+		for (unsigned int i = 0; i < 4; i++)
+			state[i] = (next[i] & going) | (state[i] & ~going);
 	}
 	for (unsigned int i = 0; i < count; i++)
-		ret[i] = (struct dir_hash){ state[i / LANES][1][i % LANES],
-					    state[i / LANES][2][i % LANES] };
+		ret[i] = (struct dir_hash){ state[1][i], state[2][i] };
 }
 
 /* ---- the other hashes. */

@@ -32,6 +32,27 @@ static uint32_t parts_max(const struct ext4 *fs)
 	return fs->block_size / EXT4_DIRENT_SIZE(1);
 }
 
+static void take_hashes(const struct ext4 *fs, const struct cache_page *page, uint32_t version,
+			struct part *parts, uint32_t count)
+{
+	struct ext4_name names[DIR_HASHES];
+	struct dir_hash hashes[DIR_HASHES];
+
+	for (uint32_t i = 0; i < count; i += DIR_HASHES) {
+		uint32_t some = count - i < DIR_HASHES ? count - i : DIR_HASHES;
+
+		for (uint32_t k = 0; k < some; k++) {
+			const struct ext4_dirent *record =
+				(const void *)((uint8_t *)page->data + parts[i + k].offset);
+
+			names[k] = (struct ext4_name){ record->name, record->name_length };
+		}
+		dir_hashes(fs, version, names, some, hashes);
+		for (uint32_t k = 0; k < some; k++)
+			parts[i + k].hash = hashes[k].major;
+	}
+}
+
 /* The names of a block, by hash. */
 static uint32_t take_parts(const struct ext4 *fs, const struct cache_page *page, uint32_t version,
 			   struct part *parts)
@@ -41,18 +62,14 @@ static uint32_t take_parts(const struct ext4 *fs, const struct cache_page *page,
 
 	for (uint32_t offset = 0; (record = dir_record(fs, page, offset)) != NULL;
 	     offset += record->size) {
-		struct ext4_name name = { record->name, record->name_length };
-		struct dir_hash hash;
-
 		if (!record->number || dir_is_dots(record) || count == parts_max(fs))
 			continue;
-		dir_hash(fs, version, &name, &hash);
 		parts[count++] = (struct part){
-			.hash = hash.major,
 			.offset = (uint16_t)offset,
 			.size = (uint16_t)EXT4_DIRENT_SIZE(record->name_length),
 		};
 	}
+	take_hashes(fs, page, version, parts, count);
 	if (count > 1)
 		qsort(parts, count, sizeof(*parts), compare);
 	return count;

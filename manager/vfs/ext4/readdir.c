@@ -15,6 +15,7 @@
 #define MINOR_BITS 31u
 #define LEAVES_MAX 64u		/* blocks that go on with one hash, read at once */
 #define PARTS 256u		/* of the hashes of a block, when they are put in order */
+#define BLOCKS_AT_ONCE 8u	/* before others have their turn */
 #define FEW 16u			/* entries are put in order one by one */
 #define KEPT_SIZE (64u * 1024u) /* bytes of blocks in a listing that is kept, at most */
 
@@ -377,7 +378,9 @@ int ext4_readdir(struct inode *inode, uint64_t *cursor, vfs_emit_fn *emit, void 
 	struct ext4_listing *l = kept ? kept : listing_new(dir);
 	int r = l ? 0 : -ENOMEM;
 
-	while (r == 0 && *cursor < CURSOR_END) {
+	for (unsigned int turn = 1; r == 0 && *cursor < CURSOR_END; turn++) {
+		if (turn % BLOCKS_AT_ONCE == 0) /* all of them may be in memory */
+			task_yield();
 		if (!kept)
 			r = fill(l, *cursor);
 		kept = NULL;

@@ -6,22 +6,31 @@
 
 #define UPPER_PART VFS_CURSOR_END /* cursors of names that only the upper has */
 
+#define NAMES_AT_ONCE 256u /* asked about, before others have their turn */
+
 struct merge {
 	struct ovl_inode *dir;
 	vfs_emit_fn *emit;
 	void *ctx;
+	unsigned int asked;
 	bool stopped;
 	int error;
 };
 
-/* Questions to the layers may yield, and the name may be removed meanwhile: use a copy. */
-static struct vfs_dirent own_entry(const struct vfs_dirent *found, char *name)
+/*
+ * Of what the layers are asked about. They may yield, as we do, and the name may be removed
+ * meanwhile: use a copy.
+ */
+static struct vfs_dirent own_entry(struct merge *m, const struct vfs_dirent *found, char *name)
+	MAY_YIELD
 {
 	struct vfs_dirent entry = *found;
 
 	assert(entry.name_len <= VFS_NAME_MAX);
 	memcpy(name, found->name, entry.name_len);
 	entry.name = name;
+	if (++m->asked % NAMES_AT_ONCE == 0)
+		task_yield();
 	return entry;
 }
 
@@ -68,7 +77,7 @@ static int emit_lower(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 {
 	char name[VFS_NAME_MAX];
 	struct merge *m = ctx;
-	struct vfs_dirent entry = own_entry(found, name);
+	struct vfs_dirent entry = own_entry(m, found, name);
 	int r = see_lower(m, &entry);
 
 	if (r < 0)
@@ -138,7 +147,7 @@ static int emit_upper(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 	int r = m->dir->lower ? -EAGAIN : see_listed(m, &entry);
 
 	if (r == -EAGAIN) {
-		entry = own_entry(found, name);
+		entry = own_entry(m, found, name);
 		r = see_upper(m, &entry);
 	}
 	entry.next |= UPPER_PART;
@@ -152,7 +161,7 @@ static int emit_upper(void *ctx, const struct vfs_dirent *found) MAY_YIELD
 int ovl_readdir(struct inode *inode, uint64_t *cursor, vfs_emit_fn *emit, void *ctx)
 {
 	struct ovl_inode *dir = ovl_of(inode);
-	struct merge m = { dir, emit, ctx, false, 0 };
+	struct merge m = { .dir = dir, .emit = emit, .ctx = ctx };
 	uint64_t at = *cursor;
 	int r = 0;
 
