@@ -196,14 +196,16 @@ static void case_groups_and_sessions(void)
 	kill(a, SIGKILL);
 	waitpid(a, &status, 0);
 	in_child(groups_of_a_session);
+	if (pipe2(p, O_CLOEXEC) < 0)
+		exit(1);
 	a = fork();
 	if (a == 0) {
-		read(p[0], &c, 1);
-		execl("/bin/sleep", "sleep", "10", NULL);
+		close(p[0]);
+		execl("/bin/sleep", "sleep", "1000", NULL);
 	}
-	write(p[1], "x", 1);
-	sleep_ms(200);
-	T(setpgid(a, a)); /* too late: it has exec'ed */
+	close(p[1]);
+	T(read(p[0], &c, 1)); /* the end of file: it has exec'ed */
+	T(setpgid(a, a));     /* too late */
 	kill(a, SIGKILL);
 	waitpid(a, &status, 0);
 }

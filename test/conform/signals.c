@@ -174,22 +174,23 @@ static void case_inherited(void)
 	say("parent: ran %d", count);
 }
 
-static pid_t after_50_ms(int number)
+/* Again and again, until reap(): one that comes before the call it is for ends nothing. */
+static pid_t every_50_ms(int number)
 {
 	pid_t parent = getpid(), pid;
 
 	fflush(stdout);
 	pid = fork();
-	if (pid == 0) {
+	while (pid == 0) {
 		sleep_ms(50);
 		kill(parent, number);
-		_exit(0);
 	}
 	return pid;
 }
 
 static void reap(pid_t pid)
 {
+	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	errno = 0;
@@ -203,37 +204,37 @@ static void case_interrupting(void)
 
 	pipe(p);
 	for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
-		struct timespec t = { 0, 300000000 };
+		struct timespec t = { 100, 0 };
 		pid_t pid;
 		say("flags %x", flags);
 		catch (SIGUSR1, on_signal, flags);
 		if (!flags) {
-			pid = after_50_ms(SIGUSR1);
+			pid = every_50_ms(SIGUSR1);
 			T(read(p[0], &c, 1));
 			reap(pid);
-			pid = after_50_ms(SIGUSR1);
+			pid = every_50_ms(SIGUSR1);
 			eventfd_t v;
 			T(eventfd_read(e, &v));
 			reap(pid);
-			pid = after_50_ms(SIGUSR1);
+			pid = every_50_ms(SIGUSR1);
 			T(open("/dev/null", O_RDONLY) >= 0);
 			T(wait(NULL) == pid || errno == EINTR);
 			reap(pid);
 		}
 		f = (struct pollfd){ .fd = p[0], .events = POLLIN };
-		pid = after_50_ms(SIGUSR1);
-		T(poll(&f, 1, 1000));
+		pid = every_50_ms(SIGUSR1);
+		T(poll(&f, 1, 100000));
 		reap(pid);
-		pid = after_50_ms(SIGUSR1);
-		T(select(0, NULL, NULL, NULL, &(struct timeval){ 1, 0 }));
+		pid = every_50_ms(SIGUSR1);
+		T(select(0, NULL, NULL, NULL, &(struct timeval){ 100, 0 }));
 		reap(pid);
-		pid = after_50_ms(SIGUSR1);
+		pid = every_50_ms(SIGUSR1);
 		T(nanosleep(&t, &t));
 		reap(pid);
-		pid = after_50_ms(SIGUSR1);
-		T(usleep(300000));
+		pid = every_50_ms(SIGUSR1);
+		T(usleep(100000000));
 		reap(pid);
-		pid = after_50_ms(SIGUSR1);
+		pid = every_50_ms(SIGUSR1);
 		T(pause());
 		reap(pid);
 	}
@@ -249,10 +250,14 @@ static void case_interrupting(void)
 		_exit(0);
 	}
 	T(read(p[0], &c, 1));
-	sleep_ms(50);
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	while (count == 0)
+		sleep_ms(10);
 	say("%c, SIGCHLD came %d", c, count >= 1);
+	signal(SIGCHLD, SIG_DFL);
 	signal(SIGUSR1, SIG_IGN);
-	pid_t pid = after_50_ms(SIGUSR1);
+	pid_t pid = every_50_ms(SIGUSR1);
 	T(nanosleep(&(struct timespec){ 0, 100000000 }, NULL));
 	reap(pid);
 }
@@ -277,11 +282,11 @@ static void case_waiting_for(void)
 	say("code %d status %d", info.si_code, info.si_status);
 	T(wait(NULL) > 0);
 	catch (SIGUSR1, on_signal, 0);
-	pid_t pid = after_50_ms(SIGUSR1);
+	pid_t pid = every_50_ms(SIGUSR1);
 	T(sigsuspend(&none));
 	say("count %d", count);
 	reap(pid);
-	pid = after_50_ms(SIGUSR1);
+	pid = every_50_ms(SIGUSR1);
 	T(ppoll(NULL, 0, NULL, &none));
 	say("count %d", count);
 	reap(pid);
