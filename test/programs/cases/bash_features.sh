@@ -2,7 +2,7 @@
 # Process substitution, coprocesses, here-strings, job control, wait -n, globs, read with a timeout.
 . "$T/lib.sh"
 diff <(seq 1 5) <(seq 1 6); echo "diff $?"
-seq 1 3 | tee >(cat >copy) >/dev/null; sleep 0.2; cat copy
+seq 1 3 | tee >(cat >copy) >/dev/null; while [ "$(cat copy 2>/dev/null | wc -l)" -lt 3 ]; do sleep 0.02; done; cat copy
 coproc C { while read -r x; do echo "co $x"; done; }
 echo hello >&"${C[1]}"; read -r answer <&"${C[0]}"; echo "$answer"
 eval "exec ${C[1]}>&-"; wait $C_PID 2>/dev/null; echo "coproc $?"
@@ -10,7 +10,7 @@ cat <<<"here string $((6 * 7))"
 set -o pipefail; false | true; echo "pipefail $?"; set +o pipefail
 true | false | (exit 3); echo "PIPESTATUS ${PIPESTATUS[*]}"
 read -r -t 0.1 x < <(sleep 1); echo "read timed out: $(($? > 128))"
-(sleep 0.3; exit 5) & (sleep 0.05; exit 6) & wait -n; echo "first to end: $?"; wait
+mkfifo late; (read -r x <late; exit 5) & (sleep 0.05; exit 6) & wait -n; echo "first to end: $?"; echo go >late; wait; rm late
 declare -A map=([a]=1 [b]=2); for k in a b; do echo "$k ${map[$k]}"; done
 touch f{1..5}.txt g.txt; echo *.txt; shopt -s extglob
 echo !(g).txt; shopt -s globstar; mkdir -p x/y; touch x/y/z.txt; echo **/*.txt

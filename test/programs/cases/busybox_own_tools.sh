@@ -18,7 +18,7 @@ $b touch -d '2020-01-02 03:04:05' y/n; $b stat -c '%n %s %a %Y' y/n; $b chmod 64
 $b readlink t/u/link; $b realpath t/u/link | $b sed "s#$W##"; $b test -L t/u/link && echo link
 $b env -i A=1 $b env; $b id -u; $b uname -s; $b true; $b false || echo false
 $b timeout 1 $b sleep 0.05; echo "timeout $?"; $b timeout 0.2 $b sleep 5; echo "timeout $?"
-$b mkfifo p; ($b cat p &) ; echo through >p; sleep 0.1
+$b mkfifo p; $b cat p & echo through >p; wait
 $b which sh; $b seq 3 | $b tac; $b rev t/u/text; $b tr a-z A-Z <t/u/text; $b head -c 5 /dev/zero | $b wc -c
 rm t.tar
 $b mktemp -d m.XXXXXX >/dev/null && $b rmdir m.* && echo mktemp

@@ -98,6 +98,25 @@ static pid_t send_later(int number, long ms, int times)
 	return pid;
 }
 
+/* A child that sends `number` again and again: one before the call it is for ends nothing. */
+static pid_t send_often(int number)
+{
+	pid_t pid = fork();
+
+	while (pid == 0) {
+		pause_ms(50);
+		kill(getppid(), number);
+	}
+	return pid;
+}
+
+static void end_sender(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static void simple(void)
 {
 	set(SIGUSR1, on_count, 0);
@@ -188,25 +207,25 @@ static void restarts(void)
 	printf("restarted read: %zd, %d signal\n", n, count);
 	waitpid(child, NULL, 0);
 	set(SIGUSR1, on_count, 0);
-	child = send_later(SIGUSR1, 50, 1);
+	child = send_often(SIGUSR1);
 	n = read(p[0], &c, 1);
 	printf("interrupted read: %zd errno %d\n", n, errno == EINTR);
-	while (waitpid(child, NULL, 0) < 0)
-		;
+	end_sender(child);
 	set(SIGUSR1, on_count, SA_RESTART);
-	child = send_later(SIGUSR1, 50, 1);
+	child = send_often(SIGUSR1);
 	struct pollfd f = { .fd = p[0], .events = POLLIN };
-	n = poll(&f, 1, 5000);
+	n = poll(&f, 1, 100000);
 	printf("poll never restarts: %zd errno %d\n", n, errno == EINTR);
-	waitpid(child, NULL, 0);
-	child = send_later(SIGUSR1, 50, 1);
-	struct timespec t = { .tv_sec = 5 };
+	end_sender(child);
+	child = send_often(SIGUSR1);
+	struct timespec t = { .tv_sec = 1000 };
 	n = nanosleep(&t, &t);
-	printf("nanosleep: %zd errno %d left %d\n", n, errno == EINTR, t.tv_sec == 4);
-	waitpid(child, NULL, 0);
-	child = send_later(SIGUSR1, 50, 1);
+	printf("nanosleep: %zd errno %d left %d\n", n, errno == EINTR,
+	       t.tv_sec >= 900 && t.tv_sec < 1000);
+	end_sender(child);
+	child = send_often(SIGUSR1);
 	tell("pause", pause());
-	waitpid(child, NULL, 0);
+	end_sender(child);
 	child = send_later(SIGUSR1, 30, 5);
 	int status = -1;
 	pid_t ended = waitpid(child, &status, 0);
