@@ -8,7 +8,7 @@
 #define WINDOW_FIRST 4u	 /* pages */
 #define WINDOW_MAX 2048u /* 8 MiB: enough to keep a disk busy while one is copied */
 #define READ_PAGES 16u	 /* copied without a break */
-#define TELL_PAGES 8u	 /* copied before the reader is told that they are there */
+#define TELL_PAGES 2u	 /* copied before the reader is told that they are there */
 #define AHEAD_PAGES 128u /* begun at once: half a call to the disk, some 100 us */
 
 /* ---- pages from the disk. */
@@ -140,8 +140,8 @@ static void read_ahead(struct ext4_inode *inode, uint64_t first, uint64_t end) M
 }
 
 /*
- * From memory that no cache of the processor has, one string instruction copies in two thirds of
- * the time that libc's memcpy() takes page by page.
+ * From memory that no cache of the processor has, one string instruction copies faster than libc's
+ * memcpy() does page by page: by a tenth to a third.
  */
 static void copy_bytes(char *to, const char *from, size_t size)
 {
