@@ -174,7 +174,7 @@ static void close_large(void *arg) MAY_YIELD
 		waitq_wake_all(&all_closed);
 }
 
-/* The host takes 0.2 ms for a MiB of memory that nobody has any more: large ones are an executor's. */
+/* The host takes 0.2 ms for a MiB of memory that nobody has: large ones are an executor's. */
 static void close_memory(int fd, uint64_t size)
 {
 	if (size <= CLOSE_HERE ||
