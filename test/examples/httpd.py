@@ -424,7 +424,7 @@ def clients_over_the_limit_wait_for_their_turn(scratch):
 
 @test
 def a_client_that_says_nothing_is_sent_away(scratch):
-    with serving(site(scratch), "--idle", "1") as server:
+    with serving(site(scratch), "--idle", "3") as server:
         silent, half, done = server.connect(), server.connect(), server.connect()
         half.send(b"GET /many/1.txt HTT")
         same(done.ask("/many/1.txt")[0], 200, "the one that asks")
