@@ -22,9 +22,9 @@
 #endif
 
 #define SMALLEST 1024u
-#define READY_FROM 1024u		 /* chunks in use: for fewer it is not worth a thread */
-#define READY_AHEAD (UINT64_C(2) << 20)	 /* bytes, of pages and of records */
-#define READY_STEP (UINT64_C(512) << 10) /* by one call: meanwhile nobody here can map or unmap */
+#define READY_FROM 1024u		/* chunks in use: for fewer it is not worth a thread */
+#define READY_AHEAD (UINT64_C(8) << 20) /* bytes, of pages and of records */
+#define READY_STEP (UINT64_C(1) << 20)	/* by one call: meanwhile nobody here can map or unmap */
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
