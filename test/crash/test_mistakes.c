@@ -6,7 +6,7 @@
 #include "journal/inside.h"
 #include "test/crash/workloads.h"
 
-#define SEEDS 30u
+#define SEEDS 60u
 
 static void no_more_mistakes(void)
 {
