@@ -2,7 +2,7 @@
  * test_module.c - what is so with the module only: threads it may not serve, its descriptor.
  */
 #include "hascall/hascall.h"
-#include "lib/kernel.h"
+#include "lib/pool.h"
 #include "test/harness.h"
 #include "test/kernel/filter.h"
 #include "test/kernel/lent.h"
@@ -142,19 +142,48 @@ static void stop_and_continue(void)
 	CHECK_INT(waitpid(pid, NULL, 0), pid);
 }
 
+/* The worker at this call: its thread, if it is in the kernel; -1: it is outside. */
+static int thread_at(struct hascall *h, uint64_t ticket)
+{
+	const uint32_t at = (uint32_t)ticket;
+	int tid = 0;
+
+	while (tid == 0) {
+		usleep(200);
+		pthread_mutex_lock(&h->lock);
+		LIST_EACH(node, &h->workers) {
+			const struct worker *w = LIST_ENTRY(node, struct worker, node);
+
+			if (__atomic_load_n(&w->record->entry, __ATOMIC_SEQ_CST) == at + 1)
+				tid = (int)__atomic_load_n(&w->tid, __ATOMIC_RELAXED);
+			else if ((__atomic_load_n(&w->phase, __ATOMIC_ACQUIRE) & PHASE_BUSY) &&
+				 __atomic_load_n(&w->entry, __ATOMIC_RELAXED) == at)
+				tid = -1;
+		}
+		pthread_mutex_unlock(&h->lock);
+	}
+	return tid;
+}
+
 /* Its worker may not come back to the kernel; to begin the wait anew would make it longer. */
 static void a_wait_that_is_handed_back_goes_on(void)
 {
 	const struct timespec length = { .tv_sec = 2 };
 	struct hascall *h = open_area();
 	uint64_t ticket;
+	int tid;
 
 	CHECK_INT(hascall_in_kernel(h), 1);
 	/* The first ones are executed outside, until a second worker is there. */
-	for (unsigned int i = 0; i < 100; i++)
-		CHECK_INT(result_of(h, post(h, SYS_getppid, NO_ARGS)), getppid());
-	ticket = post(h, SYS_nanosleep, ARGS((uintptr_t)&length));
-	usleep(300 * 1000);
+	for (;;) {
+		ticket = post(h, SYS_nanosleep, ARGS((uintptr_t)&length));
+		tid = thread_at(h, ticket);
+		if (tid > 0)
+			break;
+		CHECK_INT(hascall_cancel(h, ticket), 0);
+		CHECK_INT(result_of(h, ticket), -ECANCELED);
+	}
+	lent_await_asleep(tid);
 	forbid(SYS_nanosleep, SECCOMP_RET_ERRNO | EACCES, SECCOMP_FILTER_FLAG_TSYNC);
 	stop_and_continue();
 	CHECK_INT(result_of(h, ticket), 0);
