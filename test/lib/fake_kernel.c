@@ -384,7 +384,7 @@ static long serve(struct executor *x)
 			break;
 		if (__atomic_load_n(&x->area->ends, __ATOMIC_RELAXED) != x->ends)
 			return ASYNC_SYSCALL_ENDED;
-		/* What is posted only after this look is not taken without a look at the spare ones. */
+		/* What is posted after this look is not taken before another. */
 		found = find(x) >= 0;
 		if (found && !is_another_spare(x) && (x->record->flags & ASYNC_SYSCALL_TELL_GROW))
 			return ASYNC_SYSCALL_GROW;
