@@ -110,6 +110,12 @@ struct run_control {
  * call's result will be no error, and no less.
  */
 
+/*
+ * Argument 4 of write and pwrite64: there are more bytes in the buffer, but no memory behind them.
+ * What takes a part takes these.
+ */
+#define RUN_WRITE_CUT 0x1u
+
 /* Flags of a reply (syscall_info.num while COMPLETED). */
 #define RUN_REPLY_KICK 0x1u   /* a signal was sent to you: enter the kernel before you return */
 #define RUN_REPLY_FDS 0x2u    /* receive one message of descriptors before you use the reply */

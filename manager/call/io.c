@@ -79,9 +79,9 @@ static int read_room(struct request *req, const struct file *f, void **ret)
 {
 	int r = request_buffer(req, 1, req->arg[2], ret);
 
-	if (r < 0)
-		return r;
 	note_regular(req, f);
+	if (r < 0)
+		return file_readable(f) ? r : -EBADF;
 	req->room = *ret;
 	req->room_size = req->arg[2];
 	if (req->tell)
@@ -101,6 +101,13 @@ int64_t call_read(struct request *req)
 	return r < 0 ? r : file_read(f, bytes, req->arg[2]);
 }
 
+/* The buffer went on where no memory is, and of this write no such part is taken. */
+static bool needs_the_rest(const struct request *req, const struct file *f)
+{
+	return req->arg[4] & RUN_WRITE_CUT && f->ops->least_write &&
+	       req->arg[2] < f->ops->least_write(f);
+}
+
 int64_t call_write(struct request *req)
 {
 	AUTO_FILE f = request_file(req, 0);
@@ -113,6 +120,8 @@ int64_t call_write(struct request *req)
 	offset = f->position;
 	note_regular(req, f);
 	r = request_buffer(req, 1, req->arg[2], &bytes);
+	if (r == 0 && needs_the_rest(req, f))
+		r = -EFAULT;
 	if (r == 0)
 		r = write_place(req, f, &offset);
 	if (r == 0)

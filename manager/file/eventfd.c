@@ -66,6 +66,12 @@ static ssize_t eventfd_write_value(struct file *f, const void *buf, size_t size,
 	return sizeof(added);
 }
 
+static size_t eventfd_least_write(const struct file *f)
+{
+	(void)f;
+	return sizeof(uint64_t);
+}
+
 static unsigned int eventfd_poll(struct file *f, struct poll_table *pt)
 {
 	struct eventfd *e = f->private_data;
@@ -86,6 +92,7 @@ static void eventfd_release(struct file *f)
 static const struct file_ops eventfd_ops = {
 	.read = eventfd_read_value,
 	.write = eventfd_write_value,
+	.least_write = eventfd_least_write,
 	.poll = eventfd_poll,
 	.release = eventfd_release,
 	.kind = "anon_inode:[eventfd]",

@@ -80,6 +80,8 @@ struct file_ops {
 	int (*set_flags)(struct file *f, int flags); /* may refuse new O_NONBLOCK, O_APPEND, ... */
 	int (*map)(struct file *f, bool for_write,
 		   struct vfs_mapping *ret); /* missing: the inode's */
+	/* Of a write, no part with fewer bytes is taken. Missing: 0. */
+	size_t (*least_write)(const struct file *f);
 	/* Missing: the inode's. */
 	int (*sync)(struct file *f, bool data_only);
 	int (*truncate)(struct file *f, uint64_t size);

@@ -420,6 +420,13 @@ static int socket_get_option(struct file *f, int level, int name, void *value, s
 	}
 }
 
+/* A message is sent as a whole, or not at all; and of a stream Linux takes no such part either. */
+static size_t socket_least_write(const struct file *f)
+{
+	(void)f;
+	return SIZE_MAX;
+}
+
 static const struct socket_ops unix_ops = {
 	.bind = socket_bind,
 	.listen = socket_listen,
@@ -436,6 +443,7 @@ static const struct socket_ops unix_ops = {
 const struct file_ops socket_file_ops = {
 	.read = socket_read,
 	.write = socket_write,
+	.least_write = socket_least_write,
 	.poll = socket_poll,
 	.ioctl = socket_ioctl,
 	.getattr = socket_getattr,

@@ -166,13 +166,26 @@ static int64_t marshal_once(struct shim_thread *t, uint64_t nr, const uint64_t a
 
 /*
  * Where the program's memory ends, a read ends, as the kernel's does: the file's position goes
- * back to there. What has no position (a pipe) has lost the rest.
+ * back to there. What has no position (a pipe) has lost the rest. Another thread that reads by the
+ * same position between the two calls moves it too: some bytes are then read by nobody, others
+ * twice.
  */
 int64_t shim_cut_read(struct shim_thread *t, uint64_t nr, uint64_t fd, uint64_t copied, int64_t r)
 {
 	if (nr == SYS_read)
 		(void)shim_post1(t, SYS_lseek, fd, copied - (uint64_t)r, SEEK_CUR);
 	return copied ? (int64_t)copied : -EFAULT;
+}
+
+/* The manager is asked to read to nowhere: it takes nothing, and says what is wrong. */
+int64_t shim_read_nowhere(struct shim_thread *t, uint64_t fd, uint64_t size)
+{
+	const uint64_t wire[6] = { fd, RUN_NULL, size, 0, 0, 0 };
+	uint32_t flags;
+	int64_t r = shim_post(t, SYS_read, wire, &flags);
+
+	/* At the end of a file, 0 bytes are read to anywhere. */
+	return flags & RUN_REPLY_REGULAR ? 0 : r;
 }
 
 /* One read, of no more than the bounce buffer holds. */
@@ -185,8 +198,14 @@ static int64_t read_piece(struct shim_thread *t, uint64_t nr, const uint64_t arg
 		.from = shim_bounce(t),
 		.size = arg[2],
 	};
-	int64_t r = shim_post_stream(t, (uint32_t)nr, wire, &s, ret_flags);
+	int64_t r;
 
+	if (nr == SYS_read && arg[2] && !copy_probe(s.to)) {
+		r = shim_read_nowhere(t, arg[0], arg[2]);
+		if (r < 0)
+			return r;
+	}
+	r = shim_post_stream(t, (uint32_t)nr, wire, &s, ret_flags);
 	return r >= 0 && s.fault ? shim_cut_read(t, nr, arg[0], s.done, r) : r;
 }
 
@@ -197,10 +216,12 @@ static int64_t write_piece(struct shim_thread *t, uint64_t nr, const uint64_t ar
 	uint64_t wire[6] = { arg[0], 0, arg[2], arg[3], 0, 0 };
 	uint64_t left = copy_user(shim_bounce(t), (const void *)arg[1], arg[2]);
 
-	if (left && left == arg[2])
+	if (left && left == arg[2]) {
 		wire[1] = RUN_NULL;
-	else
+	} else if (left) {
 		wire[2] -= left;
+		wire[4] = RUN_WRITE_CUT;
+	}
 	return shim_post(t, (uint32_t)nr, wire, ret_flags);
 }
 

@@ -14,6 +14,17 @@ copy_fault:
 	movq %rcx, %rax
 	ret
 
+/* bool copy_probe(to): whether a byte there can be written. It stays as it is. */
+	.globl copy_probe, copy_probe_begin, copy_probe_end, copy_probe_fault
+copy_probe:
+	xorl %eax, %eax
+copy_probe_begin:
+	lock orb $0, (%rdi)
+copy_probe_end:
+	movb $1, %al
+copy_probe_fault:
+	ret
+
 /* int64_t copy_user_string(to, from, room) */
 	.globl copy_user_string, copy_string_begin, copy_string_end, copy_string_fault
 copy_user_string:

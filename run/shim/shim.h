@@ -205,8 +205,10 @@ extern const char stub_window_begin[], stub_window_jump[], stub_trap_return[];
 uint64_t copy_user(void *to, const void *from, uint64_t size);
 /* Copy a string with its NUL: length without it, -EFAULT, or -ENAMETOOLONG. */
 int64_t copy_user_string(char *to, const char *from, uint64_t room);
+/* Can a byte be written there? It is not changed, not even for an instant. */
+bool copy_probe(void *to);
 extern const char copy_begin[], copy_end[], copy_fault[], copy_string_begin[], copy_string_end[],
-	copy_string_fault[];
+	copy_string_fault[], copy_probe_begin[], copy_probe_end[], copy_probe_fault[];
 
 /* ---- wait.c */
 /* Post a call of this thread's entry and wait for its result. `flags` of the reply may be NULL. */
@@ -243,6 +245,11 @@ void shim_note_reply(struct shim_thread *t, uint32_t flags);
 int64_t shim_serve(struct shim_thread *t, uint64_t nr, const uint64_t arg[6]);
 /* A read brought r bytes, of which the program's memory took fewer: what the call answers. */
 int64_t shim_cut_read(struct shim_thread *t, uint64_t nr, uint64_t fd, uint64_t copied, int64_t r);
+/*
+ * A read(2) without memory for its first byte: what it answers; 0: it is to be made, as its file
+ * has a position, which shim_cut_read() takes back.
+ */
+int64_t shim_read_nowhere(struct shim_thread *t, uint64_t fd, uint64_t size);
 /* Result of a call that has to be restarted or interrupted by the deferred signal. */
 int64_t shim_stub_call(uint64_t *frame);
 

@@ -360,6 +360,8 @@ static bool fix_copy(struct k_mcontext *m)
 		m->rip = (uint64_t)copy_fault;
 	else if (between(m->rip, copy_string_begin, copy_string_end))
 		m->rip = (uint64_t)copy_string_fault;
+	else if (between(m->rip, copy_probe_begin, copy_probe_end))
+		m->rip = (uint64_t)copy_probe_fault;
 	else
 		return false;
 	return true;

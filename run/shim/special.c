@@ -75,6 +75,19 @@ static uint64_t move_vector(struct shim_thread *t, const struct iovec *user, uin
 	return moved;
 }
 
+/* Is there memory for the first byte that a read brings? */
+static bool room_for_one(const struct iovec *user, uint64_t skip)
+{
+	struct iovec v;
+
+	for (uint64_t i = 0; next_piece(user, i, &v) == 0; i++) {
+		if (skip < v.iov_len)
+			return copy_probe((char *)v.iov_base + skip);
+		skip -= v.iov_len;
+	}
+	return false;
+}
+
 /* One piece of a vector call as a plain read, write, pread64 or pwrite64. */
 static int64_t vector_piece(struct shim_thread *t, const uint64_t arg[6], uint64_t plain,
 			    uint64_t done, uint64_t size)
@@ -91,6 +104,13 @@ static int64_t vector_piece(struct shim_thread *t, const uint64_t arg[6], uint64
 			wire[2] = moved;
 		else
 			wire[1] = RUN_NULL;
+		if (moved < size)
+			wire[4] = RUN_WRITE_CUT;
+	}
+	if (plain == SYS_read && size && !room_for_one(user, done)) {
+		r = shim_read_nowhere(t, arg[0], size);
+		if (r < 0)
+			return r;
 	}
 	r = shim_post(t, (uint32_t)plain, wire, NULL);
 	if (r <= 0 || !out)

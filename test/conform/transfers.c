@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -216,6 +219,76 @@ static void case_writes_where_memory_ends(void)
 	T(write(99, bytes + PAGE, PAGE));
 }
 
+/* Nothing is taken from where it would be lost, and 7 bytes come after what fails. */
+static void reads_to_nowhere(int in, int out, char *nowhere)
+{
+	struct iovec v[2] = { { nowhere, 0 }, { nowhere, 9 } };
+	char text[8] = "";
+
+	T(write(out, "1234567", 7));
+	T(read(in, NULL, 100));
+	T(read(in, nowhere, 100));
+	T(read(in, (void *)-1, 3));
+	T(read(in, nowhere, 0));
+	T(readv(in, v, 2));
+	/* There is memory, but not to be written. */
+	T(mprotect(nowhere - PAGE, PAGE, PROT_READ));
+	T(read(in, nowhere - 10, 10));
+	T(mprotect(nowhere - PAGE, PAGE, PROT_READ | PROT_WRITE));
+	T(read(in, text, 2));
+	T(read(in, text + 2, 6));
+	say("%s", text);
+}
+
+static void case_reads_to_nowhere(void)
+{
+	char *nowhere = memory(PAGE) + PAGE;
+	int ends[2];
+
+	T(pipe2(ends, O_NONBLOCK));
+	reads_to_nowhere(ends[0], ends[1], nowhere);
+	T(read(ends[1], nowhere, 1));
+	T(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends));
+	reads_to_nowhere(ends[0], ends[1], nowhere);
+	T(mkfifo("fifo", 0600));
+	ends[0] = open("fifo", O_RDWR | O_NONBLOCK);
+	reads_to_nowhere(ends[0], ends[0], nowhere);
+	ends[0] = patterned("f", PAGE);
+	T(read(ends[0], nowhere, 10));
+	T(lseek(ends[0], 0, SEEK_CUR));
+	T(lseek(ends[0], PAGE, SEEK_SET));
+	T(read(ends[0], nowhere, 10));
+	T(read(ends[0], NULL, 10));
+}
+
+/* Of what is sent as a whole, no part is sent. */
+static void case_messages_where_memory_ends(void)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+	char *bytes = memory(PAGE), *end = bytes + PAGE, text[100] = "";
+	struct iovec v[2] = { { bytes, 3 }, { end, 3 } };
+	const uint64_t one = 1;
+	uint64_t sum = 0;
+	int ends[2];
+
+	memset(bytes, 'x', PAGE);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		T(socketpair(AF_UNIX, types[i] | SOCK_NONBLOCK, 0, ends));
+		T(write(ends[0], end - 10, 20));
+		T(read(ends[1], text, sizeof(text)));
+		T(writev(ends[0], v, 2));
+		T(read(ends[1], text, sizeof(text)));
+		T(write(ends[0], end - 10, 10));
+		T(read(ends[1], text, sizeof(text)));
+	}
+	ends[0] = eventfd(0, EFD_NONBLOCK);
+	memcpy(end - 4, &one, 4);
+	T(write(ends[0], end - 4, 8));
+	T(write(ends[0], end - 4, 4));
+	T(read(ends[0], &sum, 8));
+	say("%d", (int)sum);
+}
+
 static volatile int alarms;
 
 static void on_alarm(int sig)
@@ -308,6 +381,8 @@ const struct conform_case transfer_cases[] = {
 	CASE(reads_where_memory_ends),
 	CASE(vectors_where_memory_ends),
 	CASE(writes_where_memory_ends),
+	CASE(reads_to_nowhere),
+	CASE(messages_where_memory_ends),
 	CASE(signals_in_large_transfers),
 	CASE(large_reads_shared),
 	{ NULL, NULL },
