@@ -10,7 +10,10 @@
 
 #define DEADLINES_AT_ONCE 16u /* claimed under the lock, completed without it */
 #define RETRY_NS 1000000
-#define SHOWN_LOOKS 1000u /* at who executes an entry, before that is asked for another time */
+/* Looks at who executes an entry, before that is asked for another time. */
+#define SHOWN_LOOKS 1000u
+#define SHOWN_LATE_LOOKS 10000u /* the same, if its processor is taken away from it just now */
+#define SHOWN_LATE_NS 100000
 
 /* Outcome of cut_locked() beside 0 and errors: the entry was claimed, complete it. */
 #define CUT_CLAIMED 1
@@ -151,15 +154,20 @@ static unsigned int call_back(struct hascall *h, uint32_t entry, int *ret_error)
 /* An executor in the kernel shows what it executes a moment after its entry shows it. */
 static int call_back_lent(struct hascall *h, uint32_t entry)
 {
+	struct syscall_info *e = &h->entry[entry];
 	int r = -EAGAIN;
 
 	lent_call_back_begin(h);
-	for (unsigned int i = 0; i < SHOWN_LOOKS; i++) {
-		if (call_back(h, entry, &r) > 0 ||
-		    slot_state(&h->entry[entry]) != SYSCALL_EXECUTING)
+	for (unsigned int i = 0; i < SHOWN_LOOKS + SHOWN_LATE_LOOKS; i++) {
+		uint32_t word = slot_word(e);
+
+		if (call_back(h, entry, &r) > 0 || slot_word_state(word) != SYSCALL_EXECUTING)
 			break;
 		r = -EAGAIN;
-		sched_yield();
+		if (i < SHOWN_LOOKS)
+			sched_yield();
+		else
+			futex_wait(&e->state, word, SHOWN_LATE_NS);
 	}
 	lent_call_back_end(h);
 	return r;

@@ -234,6 +234,8 @@ static long take(struct executor *x)
 		return ASYNC_SYSCALL_ENDED;
 	}
 	chain_reset(&x->chain);
+	if (r == 0 && fake_get(&fake_kernel.late_ms))
+		usleep((useconds_t)fake_get(&fake_kernel.late_ms) * 1000);
 	if (r == 0)
 		__atomic_store_n(&x->record->entry, x->index + 1, __ATOMIC_SEQ_CST);
 	return r == 0 ? CLAIMED : r == -EAGAIN ? GO_ON : r;

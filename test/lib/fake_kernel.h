@@ -21,6 +21,7 @@ struct fake_kernel {
 	long refuse;	   /* an answer below 0 that all get from now on; 0: none */
 	long refuse_begun; /* after a call was claimed: it is left */
 	long refuse_told;  /* an answer below 0 instead of TELL */
+	long late_ms;	   /* until a call that was claimed is shown in the record */
 	/* How often each was answered. */
 	long begun, grow, idle, tell, interrupted, refused;
 	long executed; /* calls */
