@@ -513,26 +513,28 @@ static bool ahead_add(struct ahead *a, uint64_t index)
 	return true;
 }
 
-static void ahead_go(struct ahead *a)
+/* False: a task is needed, and there are too many. The pages are still the caller's. */
+static bool ahead_go(struct ahead *a)
 {
 	struct cache_map *map = a->map;
 	unsigned int count = a->count;
 
 	if (count == 0) {
 		free(a);
-		return;
+		return true;
 	}
 	/* A disk's ops never wait; others may have to look up where the pages are. */
 	if (map->disk) {
 		cache.stats.reads += count;
 		map->ops->read(map, a->pages, count);
 		free(a);
-	} else if (task_start(NULL, "read-ahead", read_ahead, a) < 0) {
-		give_up(a);
-	} else {
-		cache.stats.reads += count;
-		map->busy++;
+		return true;
 	}
+	if (task_start(NULL, "read-ahead", read_ahead, a) < 0)
+		return false;
+	cache.stats.reads += count;
+	map->busy++;
+	return true;
 }
 
 void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count)
@@ -547,7 +549,8 @@ void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count)
 	for (uint64_t index = first; count > 0 && index >= first; count--, index++)
 		if (!ahead_add(a, index))
 			break;
-	ahead_go(a);
+	if (!ahead_go(a))
+		give_up(a);
 }
 
 void cache_read_far_ahead(struct cache_map *map, uint64_t first, unsigned int count)
@@ -566,7 +569,11 @@ void cache_read_far_ahead(struct cache_map *map, uint64_t first, unsigned int co
 		if ((i + 1) % AHEAD_STEP == 0 && i + 1 < count)
 			task_yield();
 	}
-	ahead_go(a);
+	if (!ahead_go(a)) { /* others may wait for these pages by now: read them here */
+		cache.stats.reads += a->count;
+		map->busy++;
+		read_ahead(a);
+	}
 	map->busy--;
 	waitq_wake_all(&map->written);
 }

@@ -168,7 +168,10 @@ void cache_put(struct cache_page *page);	       /* NULL is fine */
  * do not wait: a task of the cache calls ops->read. Gives up quietly where memory is short.
  */
 void cache_read_ahead(struct cache_map *map, uint64_t first, unsigned int count);
-/* The same of many pages: others run meanwhile. The disk has them in one piece all the same. */
+/*
+ * The same of many pages: others run meanwhile, and may wait for them. So if there are too many
+ * tasks for one more, ops->read is called here. The disk has them in one piece all the same.
+ */
 void cache_read_far_ahead(struct cache_map *map, uint64_t first, unsigned int count) MAY_YIELD;
 /* Pages that one reader may be ahead: more could be evicted again before he comes to them. */
 uint64_t cache_ahead_max(void);

@@ -175,7 +175,7 @@ static void look_ahead(struct fresh *f, uint64_t used, uint64_t size)
 		f->ready = (used + CACHE_PAGE_SIZE - 1) & ~(uint64_t)(CACHE_PAGE_SIZE - 1);
 	f->wanted = used + READY_AHEAD < size ? used + READY_AHEAD : size;
 	f->wanted &= ~(uint64_t)(CACHE_PAGE_SIZE - 1);
-	if (!memory.making)
+	if (f->ready < f->wanted && !memory.making)
 		memory.making = task_start(NULL, "cache memory", make_ready, NULL) == 0;
 }
 

@@ -390,6 +390,27 @@ static void far_ahead(void *arg)
 	cache_read_far_ahead(&s.map, 0, 200);
 }
 
+/* The reader finds pages that the other task is choosing; then no third task can be had. */
+static void a_read_ahead_without_a_task_of_its_own_fails_nobody(void)
+{
+	const struct sched_options two = { .virtual_clock = true, .task_limit = 2 };
+	struct getter g = { .index = 3, .result = 1 };
+
+	CHECK_INT(sched_init(&two, NULL), 0);
+	CHECK_INT(cache_init(PAGES(16000)), 0);
+	backing_init(&s, 1000, 4096);
+	spawn("far", far_ahead, NULL);
+	spawn("get", get, &g);
+	run();
+	CHECK_INT(stats().joins, 1);
+	CHECK_INT(g.result, 0);
+	CHECK_INT(g.byte, 3);
+	CHECK_INT(s.reads, 200);
+	CHECK_INT(stats().reads, 200);
+	backing_fini(&s);
+	end_cache();
+}
+
 static void take_down_now(void *arg) MAY_YIELD;
 static void take_down_now(void *arg)
 {
@@ -450,6 +471,7 @@ static const struct test tests[] = {
 	TEST(read_ahead_takes_no_more_than_its_share),
 	TEST(a_map_that_is_read_ahead_can_be_taken_down),
 	TEST(others_run_while_many_pages_are_read_ahead),
+	TEST(a_read_ahead_without_a_task_of_its_own_fails_nobody),
 	TEST(a_map_is_not_taken_down_before_all_pages_are_chosen),
 };
 TEST_MAIN(tests)

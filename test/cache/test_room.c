@@ -398,6 +398,30 @@ static void fresh_memory_is_there_before_it_is_written(void)
 	end_cache();
 }
 
+static void write_one(void *arg) MAY_YIELD;
+static void write_one(void *arg)
+{
+	struct cache_page *page;
+
+	CHECK_INT(cache_get_new(&s.map, *(const uint64_t *)arg, &page), 0);
+	cache_put(page);
+	CHECK_INT(task_count(), 1);
+}
+
+static void a_full_cache_makes_no_more_memory(void)
+{
+	struct writer w = { .count = 2000 };
+
+	begin_cache(PAGES(2000));
+	backing_init(&s, 3000, 4096);
+	run_task(write_many, &w);
+	for (uint64_t index = w.count; index < w.count + 10; index++)
+		run_task(write_one, &index);
+	CHECK_INT(stats().evictions, 10);
+	backing_fini(&s);
+	end_cache();
+}
+
 static void the_cache_can_end_while_memory_is_made(void)
 {
 	/* In some order of turns the map is gone before the task has had one. */
@@ -425,6 +449,7 @@ static const struct test tests[] = {
 	TEST(a_cache_has_a_size_of_its_own_choice_and_a_smallest),
 	TEST(the_smallest_cache_keeps_its_limit),
 	TEST(fresh_memory_is_there_before_it_is_written),
+	TEST(a_full_cache_makes_no_more_memory),
 	TEST(the_cache_can_end_while_memory_is_made),
 };
 TEST_MAIN(tests)
