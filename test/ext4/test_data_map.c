@@ -3,73 +3,14 @@
  * reads at once, is on the disk after fsync, and is not lost when they let go of the file; what
  * is written is seen by clients.
  */
-#include "test/ext4/data_image.h"
+#include "test/ext4/map_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
-
-#define PAGE 4096u
-#define SIZE (40u * PAGE + 100)
-#define MAPPED (41u * PAGE)
-
-static struct ext4_inode *file;
-
-static void begin(void) MAY_YIELD
-{
-	static char bytes[SIZE];
-
-	for (uint32_t i = 0; i < SIZE; i++)
-		bytes[i] = (char)(i % 251);
-	file = image_file("file");
-	CHECK_INT(ext4_write(&file->inode, bytes, SIZE, 0), SIZE);
-}
-
-/* A client's own descriptor, as it gets one over its socket. */
-static int client_fd(bool for_write) MAY_YIELD
-{
-	struct vfs_mapping mapping;
-
-	CHECK_INT(ext4_map_file(&file->inode, for_write, &mapping), 0);
-	CHECK_INT(mapping.file_size, file->size);
-	CHECK_INT(mapping.writable, for_write);
-	return fcntl(mapping.host_fd, F_DUPFD_CLOEXEC, 0);
-}
-
-static char *client_map(bool for_write) MAY_YIELD
-{
-	int fd = client_fd(for_write);
-	char *at = mmap(NULL, MAPPED, PROT_READ | (for_write ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
-
-	CHECK(at != MAP_FAILED);
-	close(fd);
-	return at;
-}
-
-static char byte_at(uint64_t offset) MAY_YIELD
-{
-	char byte = 0;
-
-	CHECK_INT(ext4_read(&file->inode, &byte, 1, offset), 1);
-	return byte;
-}
-
-static void remount(void) MAY_YIELD
-{
-	inode_put(&file->inode);
-	image_again();
-	file = image_find("file");
-}
-
-static void wait_s(uint64_t seconds) MAY_YIELD
-{
-	CHECK_INT(task_sleep_until(clock_now_ns() + seconds * UINT64_C(1000000000)), 0);
-}
 
 static void both_ways(void) MAY_YIELD
 {
@@ -257,7 +198,7 @@ static void who_maps_for_reading_sees_writes(void)
 	image_run("-b 4096", MIB(32), read_only);
 }
 
-/* ---- ranges are taken out and put in, while others read or the host refuses. */
+/* ---- ranges are taken out and put in, while others read. */
 
 #define LARGE_PAGES 1300u /* moved in two steps */
 #define LARGE ((LARGE_PAGES + 1) * PAGE)
@@ -349,120 +290,6 @@ static void reads_see_ranges_move_at_once(void)
 	image_timeless = true;
 	image_run("-b 4096", MIB(32), read_meanwhile);
 	image_timeless = false;
-}
-
-static void limit_files(rlim_t size)
-{
-	struct rlimit limit;
-
-	CHECK_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = size;
-	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-/* Byte `i` of the file that begin() made, when page 2 is gone. */
-static char collapsed(uint64_t i)
-{
-	return (char)((i < 2 * PAGE ? i : i + PAGE) % 251);
-}
-
-static void check_collapsed(void) MAY_YIELD
-{
-	CHECK_INT(file->size, SIZE - PAGE);
-	for (uint32_t i = 0; i < SIZE - PAGE; i++)
-		CHECK_INT(byte_at(i), collapsed(i));
-}
-
-/* The host takes no more bytes for the memfd, from page 20 on. */
-static void refused(void) MAY_YIELD
-{
-	bool sync_late = image_random(2);
-	char *at;
-
-	begin();
-	at = client_map(true);
-	CHECK_INT(ext4_fsync(&file->inode, false), 0);
-	limit_files(20 * PAGE);
-	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_COLLAPSE_RANGE, 2 * PAGE, PAGE), 0);
-	check_collapsed();
-	if (!sync_late)
-		CHECK_INT(ext4_fsync(&file->inode, false), 0);
-	limit_files(RLIM_INFINITY);
-	check_collapsed();
-	CHECK_INT(ext4_fsync(&file->inode, false), 0);
-	check_collapsed();
-	for (uint32_t i = 0; i < SIZE - PAGE; i++)
-		CHECK_INT(at[i], collapsed(i));
-	at[30 * PAGE] = 'c';
-	munmap(at, MAPPED);
-	remount();
-	CHECK_INT(byte_at(30 * PAGE), 'c');
-	task_lock_take(&file->lock);
-	CHECK_INT(ext4_truncate(file, SIZE), 0);
-	task_lock_drop(&file->lock);
-	CHECK_INT(byte_at(SIZE - 1), 0);
-	inode_put(&file->inode);
-}
-
-static void a_move_that_the_host_refuses_loses_nothing(void)
-{
-	CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-	for (image_seed = 1; image_seed < 9; image_seed++)
-		image_run("-b 4096", MIB(32), refused);
-	image_seed = 0;
-}
-
-/* The same for what is written, and what is cut. */
-static void written_unseen(void) MAY_YIELD
-{
-	char *at;
-
-	begin();
-	at = client_map(true);
-	CHECK_INT(ext4_fsync(&file->inode, false), 0);
-	at[39 * PAGE] = 'c';
-	limit_files(20 * PAGE);
-	CHECK_INT(ext4_write(&file->inode, "w", 1, 30 * PAGE), 1);
-	CHECK_INT(byte_at(30 * PAGE), 'w');
-	CHECK_INT(ext4_fsync(&file->inode, false), 0);
-	CHECK_INT(byte_at(30 * PAGE), 'w');
-	wait_s(10);
-	CHECK_INT(byte_at(30 * PAGE + 1), (char)((30 * PAGE + 1) % 251));
-	CHECK_INT(byte_at(39 * PAGE), 'c');
-	limit_files(RLIM_INFINITY);
-	wait_s(10);
-	CHECK_INT(at[30 * PAGE], 'w');
-	munmap(at, MAPPED);
-	remount();
-	CHECK_INT(byte_at(30 * PAGE), 'w');
-	CHECK_INT(byte_at(39 * PAGE), 'c');
-	inode_put(&file->inode);
-}
-
-static void a_write_that_the_host_refuses_loses_nothing(void)
-{
-	CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-	image_run("-b 4096", MIB(32), written_unseen);
-}
-
-static void not_inserted(void) MAY_YIELD
-{
-	int fd;
-
-	begin();
-	fd = client_fd(true);
-	test_disk_fail_nth(image_disk, DISK_WRITE, 1, -EIO);
-	CHECK_INT(ext4_fallocate(&file->inode, FALLOC_FL_INSERT_RANGE, 2 * PAGE, 10 * PAGE), -EIO);
-	CHECK_INT(file->size, SIZE);
-	CHECK_INT(lseek(fd, 0, SEEK_END), MAPPED);
-	close(fd);
-	inode_put(&file->inode);
-}
-
-/* Who touches what is behind the file's end gets a SIGBUS, not zeros. */
-static void an_insert_that_fails_leaves_the_mapping_as_long_as_the_file(void)
-{
-	image_run("-b 4096", MIB(32), not_inserted);
 }
 
 static unsigned int descriptors(void)
@@ -720,9 +547,6 @@ static const struct test tests[] = {
 	TEST(a_large_file_is_mapped_whole),
 	TEST(the_memory_of_a_large_file_goes_in_a_task_of_its_own),
 	TEST(reads_see_ranges_move_at_once),
-	TEST(a_move_that_the_host_refuses_loses_nothing),
-	TEST(a_write_that_the_host_refuses_loses_nothing),
-	TEST(an_insert_that_fails_leaves_the_mapping_as_long_as_the_file),
 	TEST_LONG(any_mix_of_stores_and_calls_gives_the_models_bytes, 60),
 };
 TEST_MAIN(tests)

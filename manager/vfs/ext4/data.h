@@ -112,6 +112,11 @@ void data_map_cut(struct ext4_inode *inode, uint64_t size);
  * Readers are kept out.
  */
 void data_map_shift(struct ext4_inode *inode, uint64_t from, uint64_t to) MAY_YIELD;
+/*
+ * Which bytes are where from `offset` on is the file's pages' to say: a move stopped half way.
+ * What clients stored there and was not pushed is lost. Readers are kept out.
+ */
+void data_map_reload(struct ext4_inode *inode, uint64_t offset) MAY_YIELD;
 /* What clients stored goes into pages. inode->lock is held. */
 MUST_USE int data_map_push(struct ext4_inode *inode) MAY_YIELD;
 void data_map_free(struct ext4_inode *inode);

@@ -114,7 +114,11 @@ static int allocate(struct ext4_inode *inode, const struct range *range, bool ke
 	if (r == 0)
 		r = fill_holes(inode, range->offset >> inode->fs->block_shift,
 			       data_blocks(inode->fs, range->end), size);
-	return r < 0 || size == 0 ? r : store_size(inode, size);
+	if (r == 0 && size > 0)
+		r = store_size(inode, size);
+	if (r < 0 && size > 0) /* clients must not reach behind the end */
+		data_map_cut(inode, inode->size);
+	return r;
 }
 
 /* The parts of blocks at both ends. */

@@ -370,6 +370,17 @@ void data_map_shift(struct ext4_inode *inode, uint64_t from, uint64_t to)
 	}
 }
 
+void data_map_reload(struct ext4_inode *inode, uint64_t offset)
+{
+	struct data_map *map = inode->data->map;
+
+	if (!map)
+		return;
+	data_map_cut(inode, inode->size);
+	changed(map, -EIO, offset, map->size);
+	catch_up(map);
+}
+
 /* ---- what clients stored. */
 
 static int push_page(struct data_map *map, uint64_t index, char *bytes) MAY_YIELD

@@ -15,7 +15,8 @@
  * had) and goes to the file's pages: at fsync, every DATA_MAP_NS, and before the memfd goes.
  *
  * Without memory for the memfd its pages stay as they were: reads come from the file then, what
- * clients store to them is lost, and each fsync, and each look, tries to bring them up again.
+ * clients store to them is lost, and each fsync, each look and each new mapping tries to bring
+ * them up again; a new mapping is refused else.
  *
  * Who has it  the host tells: a lease for writing is given only to who alone has the file
  *          open or mapped. So what is handed out are descriptors opened for that, closed
@@ -53,7 +54,7 @@ struct ext4_maps {
 	struct waitq wake, gone;
 };
 
-/* ---- data_map.c. inode->lock is held. */
+/* ---- data_map.c. inode->lock is held; to destroy one it is enough that nobody else has it. */
 /* The inode's map, filled. 0, -ENFILE, -ENOMEM, or what reading the file gave. */
 MUST_USE int data_map_new(struct ext4_inode *inode, bool for_write) MAY_YIELD;
 void data_map_destroy(struct data_map *map);

@@ -45,7 +45,7 @@ static void look_at(struct data_map *map) MAY_YIELD
 	data_map_take_back(map);
 	if (data_map_is_alone(map)) {
 		leave_use(map);
-	} else if (map->writable) {
+	} else if (map->writable || map->behind) {
 		task_lock_take(&inode->lock);
 		(void)!data_map_push(inode);
 		task_lock_drop(&inode->lock);
@@ -85,6 +85,10 @@ static bool look_at_all(struct ext4_maps *maps) MAY_YIELD
 
 		if (map->in_use || is_kept(map, idle))
 			continue;
+		if (map->inode->lock.owner) { /* who may be at work on it: the next round */
+			any = true;
+			continue;
+		}
 		idle -= map->charged;
 		data_map_destroy(map);
 	}
@@ -166,6 +170,20 @@ static int hand_out(const struct data_map *map, int *fd, int flags)
 	return *fd < 0 ? -errno : 0;
 }
 
+/* The inode's map, with all that the file has: who comes now must not get older bytes. */
+static int whole_map(struct ext4_inode *inode, bool for_write) MAY_YIELD
+{
+	const struct ext4_data *d = inode->data;
+
+	if (d->map && d->map->behind)
+		(void)!data_map_push(inode);
+	if (d->map && d->map->behind && d->map->in_use)
+		return -ENOMEM;
+	if (d->map && d->map->behind)
+		data_map_destroy(d->map);
+	return d->map ? 0 : data_map_new(inode, for_write);
+}
+
 static int map_locked(struct ext4_inode *inode, bool for_write, struct vfs_mapping *ret) MAY_YIELD
 {
 	struct ext4_maps *maps = NULL;
@@ -175,10 +193,8 @@ static int map_locked(struct ext4_inode *inode, bool for_write, struct vfs_mappi
 
 	if (r == 0)
 		r = maps_of(inode->fs, &maps);
-	if (r < 0)
-		return r;
-	if (!d->map)
-		r = data_map_new(inode, for_write);
+	if (r == 0)
+		r = whole_map(inode, for_write);
 	if (r < 0)
 		return r;
 	map = d->map;

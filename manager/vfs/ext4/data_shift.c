@@ -17,6 +17,7 @@ struct shift {
 	uint32_t unmap_end; /* left: blocks [first, unmap_end) are still there */
 	uint64_t size;	    /* the file's, afterwards */
 	bool split;	    /* right: no extent goes over `first` any more */
+	bool moved;	    /* some blocks may have other numbers */
 };
 
 static void set_size(const struct shift *s)
@@ -101,6 +102,7 @@ static int step(struct shift *s) MAY_YIELD
 	if (r < 0)
 		return r;
 	r = s->extents.left ? step_left(&c, s) : step_right(&c, s);
+	s->moved = s->moved || s->extents.left || s->split;
 	/* The tree's root is in the inode; it may have changed even if no more could. */
 	stored = ext4_inode_store(&h, inode);
 	inode->last_data_transaction = journal_handle_id(&h);
@@ -165,6 +167,8 @@ int data_collapse(struct ext4_inode *inode, uint64_t offset, uint64_t size)
 	if (r == 0) {
 		data_map_shift(inode, offset + size, offset);
 		data_map_cut(inode, inode->size);
+	} else if (s.moved) {
+		data_map_reload(inode, offset);
 	}
 	data_change_end(inode->data);
 	return r < 0 ? r : make_durable(inode);
@@ -181,6 +185,8 @@ static int insert(struct shift *s, uint64_t offset) MAY_YIELD
 	if (r == 0) {
 		data_map_shift(inode, offset, offset + size);
 		data_map_zero(inode, offset, size);
+	} else if (s->moved) {
+		data_map_reload(inode, offset);
 	}
 	data_change_end(inode->data);
 	return r;

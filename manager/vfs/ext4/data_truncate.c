@@ -137,8 +137,10 @@ static int extend(struct ext4_inode *inode, uint64_t size) MAY_YIELD
 		r = data_map_resize(inode, size);
 	if (r == 0)
 		r = ext4_begin(inode->fs, 1, &h);
-	if (r < 0)
+	if (r < 0) { /* clients must not reach behind the end */
+		data_map_cut(inode, inode->size);
 		return r;
+	}
 	inode->size = size;
 	inode->disk_size = size;
 	r = ext4_inode_store(&h, inode);

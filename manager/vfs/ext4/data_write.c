@@ -130,6 +130,8 @@ static ssize_t write_locked(struct ext4_inode *inode, const void *buf, size_t si
 		r = data_map_resize(inode, offset + size);
 	if (r == 0)
 		r = write_parts(inode, buf, size, offset);
+	if (r < 0 || (size_t)r < size) /* clients must not reach behind the end */
+		data_map_cut(inode, inode->size);
 	if (r > 0)
 		ext4_touch(inode);
 	return r;
