@@ -394,6 +394,88 @@ EXT4_TEST(data_without_room_at_the_end_is_told_and_all_else_is_whole)
 	image_unmount();
 }
 
+/* The same without a journal; the place of nothing else is missing. */
+EXT4_TEST(data_without_room_is_told_without_a_journal_too_and_all_else_is_whole)
+{
+	struct inode *file;
+	struct ext4_run run;
+
+	image_make("-b 1024 -O ^has_journal", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_create("/file", 0644), 0);
+	CHECK_INT(do_write("/file", "bytes", 0), 5);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	file = inode_at("/file");
+	CHECK_INT(ext4_map(ext4_i(file), 0, 1, &run), 0);
+	CHECK_INT(do_write("/file", "BYTES", 0), 5);
+	test_disk_fail_range(image_store, DISK_WRITE, run.physical * 1024, 1024, -ENOSPC, 0);
+	inode_put(file);
+	CHECK_INT(image_try_unmount(), -ENOSPC);
+	CHECK(strstr(ext4_loss_text(-ENOSPC), "needs no repair"));
+	image_judge();
+	CHECK(needs_no_repair("image"));
+}
+
+/* Without a journal, what is left out makes a hole in what is not. */
+EXT4_TEST(without_a_journal_a_host_without_room_leaves_what_needs_a_repair)
+{
+	image_make("-b 1024 -O ^has_journal", "16M", NULL);
+	image_mount(false);
+	CHECK_INT(do_mkdir("/before"), 0);
+	CHECK_INT(ext4_sync_fs(image), 0);
+	CHECK_INT(do_mkdir("/lost"), 0);
+	no_room_from_now_on();
+	CHECK_INT(ext4_sync_fs(image), -ENOSPC);
+	CHECK_INT(image_try_unmount(), -EUCLEAN);
+	CHECK(strstr(ext4_loss_text(-EUCLEAN), "run e2fsck"));
+}
+
+/* A file that is deleted takes no place among those that lost data. */
+EXT4_TEST(however_many_files_lost_data_and_were_deleted_the_next_one_is_told)
+{
+	struct inode *file;
+
+	image_make("-b 1024", "16M", NULL);
+	image_mount(false);
+	for (unsigned int i = 0; i < 300; i++) {
+		struct ext4_run run;
+
+		CHECK_INT(do_create("/file", 0644), 0);
+		CHECK_INT(do_write("/file", "bytes", 0), 5);
+		file = inode_at("/file");
+		CHECK_INT(vfs_sync(file, false), 0);
+		CHECK_INT(ext4_map(ext4_i(file), 0, 1, &run), 0);
+		inode_put(file);
+		CHECK_INT(do_write("/file", "BYTES", 0), 5);
+		test_disk_fail_range(image_store, DISK_WRITE, run.physical * 1024, 1024, -EIO, 0);
+		dentry_shrink(0);
+		ext4_closing_wait(image);
+		test_disk_mend(image_store);
+		if (i == 299)
+			break;
+		CHECK_INT(do_unlink("/file"), 0);
+		ext4_closing_wait(image);
+	}
+	file = inode_at("/file");
+	CHECK_INT(vfs_sync(file, false), -EIO);
+	inode_put(file);
+	CHECK_INT(image_try_unmount(), -EIO);
+	image_judge();
+}
+
+EXT4_TEST(a_journal_of_more_blocks_than_any_tool_makes_is_refused)
+{
+	image_make("-b 1024", "16M", NULL);
+	image_tool("debugfs -w -R 'set_inode_field <8> size 17179870208' image 2>&1");
+	CHECK_INT(image_try_mount(false), 0);
+	CHECK(image_report.read_only);
+	CHECK(strstr(image_report.text, "its journal is too large"));
+	image_unmount();
+	image_tool("debugfs -w -R 'feature needs_recovery' image 2>&1");
+	CHECK_INT(image_try_mount(false), -EOPNOTSUPP);
+	CHECK(strstr(image_report.text, "its journal is too large"));
+}
+
 EXT4_TEST(a_journal_too_small_for_an_operation_makes_it_read_only)
 {
 	image_make("-b 1024", "16M", NULL);
@@ -503,6 +585,10 @@ static const struct test tests[] = {
 	TEST(of_a_file_in_the_place_of_one_that_lost_data_nothing_is_told),
 	TEST(a_replay_without_room_is_told_and_may_be_tried_again),
 	TEST(data_without_room_at_the_end_is_told_and_all_else_is_whole),
+	TEST(data_without_room_is_told_without_a_journal_too_and_all_else_is_whole),
+	TEST(without_a_journal_a_host_without_room_leaves_what_needs_a_repair),
+	TEST(however_many_files_lost_data_and_were_deleted_the_next_one_is_told),
+	TEST(a_journal_of_more_blocks_than_any_tool_makes_is_refused),
 	TEST(a_journal_too_small_for_an_operation_makes_it_read_only),
 	TEST_LONG(errors_of_reading_leave_a_whole_image, 120),
 	TEST_LONG(errors_of_writing_leave_a_whole_image, 120),

@@ -123,9 +123,14 @@ int ext4_damage_at(struct ext4 *fs, const char *function, uint32_t line, const c
 
 const char *ext4_loss_text(int error)
 {
-	return error == -ENOSPC
-		       ? "no room is left where it lies; make some and go on, it needs no repair"
-		       : strerror(-error);
+	switch (error) {
+	case -ENOSPC:
+		return "no room is left where it lies; make some and go on, it needs no repair";
+	case -EUCLEAN:
+		return "what is there is not whole; run e2fsck";
+	default:
+		return strerror(-error);
+	}
 }
 
 int ext4_half_done(struct ext4 *fs, int error)

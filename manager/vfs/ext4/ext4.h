@@ -227,7 +227,7 @@ MUST_USE int ext4_mount(struct disk *disk, const struct ext4_mount_options *opti
 			struct ext4 **ret, struct ext4_report *ret_report) MAY_YIELD;
 /*
  * All inodes must have been put. Writes everything; frees in any case. 0, or why changes are lost:
- * -ENOSPC if the disk has no room, and the rest is whole.
+ * -ENOSPC if the disk has no room, and the rest is whole; -EUCLEAN if it is not.
  */
 int ext4_unmount(struct ext4 *fs) MAY_YIELD;
 const char *ext4_loss_text(int error); /* what a user is told of that */

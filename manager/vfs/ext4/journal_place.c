@@ -7,6 +7,8 @@
 
 /* As for mke2fs and Linux, with a superblock. In less some operations would find no room. */
 #define LOG_MIN 1023u
+/* Each block is looked at when it is mounted. mke2fs makes none of more than 10240000. */
+#define LOG_MAX (1u << 24)
 
 /* ---- what the journal asks. */
 
@@ -116,6 +118,10 @@ static int find_file(struct ext4 *fs, struct ext4_report *report, uint32_t *ret_
 	if (r < 0)
 		return ext4_refuse(report, r, "its journal's inode is damaged");
 	count = inode->size >> fs->block_shift;
+	if (count > LOG_MAX) {
+		inode_put(&inode->inode);
+		return ext4_refuse(report, -EOPNOTSUPP, "its journal is too large");
+	}
 	if (!S_ISREG(inode->mode) || count == 0 || count > fs->block_count || count > UINT32_MAX)
 		r = -EUCLEAN;
 	if (r == 0)

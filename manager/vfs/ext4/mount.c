@@ -353,21 +353,30 @@ int ext4_files_write(struct ext4 *fs)
 	return first;
 }
 
-int ext4_sync_fs(struct ext4 *fs)
+/* The file system itself; and what files have lost, in *ret_lost. */
+static int sync_all(struct ext4 *fs, int *ret_lost) MAY_YIELD
 {
-	int r, wrong;
+	int r;
 
-	if (fs->read_only)
-		return 0;
 	ext4_maps_push(fs);
-	wrong = ext4_files_write(fs);
+	*ret_lost = ext4_files_write(fs);
 	ext4_closing_wait(fs); /* those too that somebody closed meanwhile */
 	r = ext4_inodes_store_marked(fs);
 	if (r == 0)
 		r = store_counters(fs);
 	if (r == 0)
 		r = commit(fs);
-	return r < 0 ? r : wrong;
+	return r;
+}
+
+int ext4_sync_fs(struct ext4 *fs)
+{
+	int r, lost;
+
+	if (fs->read_only)
+		return 0;
+	r = sync_all(fs, &lost);
+	return r < 0 ? r : lost;
 }
 
 int ext4_inode_sync(struct ext4_inode *inode)
@@ -416,25 +425,39 @@ static int end_journal(struct ext4 *fs, int synced) MAY_YIELD
 	return synced < 0 ? synced : r;
 }
 
+/* The same without a journal: what is not written is missing in the middle of what is. */
+static int end_plain(struct ext4 *fs, int synced, int lost) MAY_YIELD
+{
+	int r = synced;
+
+	if (r == 0 && !fs->damage)
+		r = end_writing(fs);
+	else
+		ext4_error_note(fs);
+	if (r == 0)
+		return lost;
+	return r == -ENOSPC ? -EUCLEAN : r;
+}
+
 int ext4_unmount(struct ext4 *fs)
 {
-	int r = 0;
+	int r = 0, lost = 0;
 
 	ext4_replaced_wait(fs);
 	ext4_maps_close(fs);
 	if (fs->written && ext4_writable(fs) == 0)
-		r = ext4_sync_fs(fs);
+		r = sync_all(fs, &lost);
 	ext4_closing_end(fs);
 	ext4_storer_stop(fs);
 	ext4_error_wait(fs);
 	if (fs->journal)
-		r = end_journal(fs, r);
-	else if (fs->written && r == 0 && !fs->damage)
-		r = end_writing(fs);
+		r = end_journal(fs, r < 0 ? r : lost);
 	else if (fs->written)
-		ext4_error_note(fs);
-	if (r == 0 && fs->written)
-		r = fs->damage ? fs->damage : fs->lost_first;
+		r = end_plain(fs, r, lost);
+	if (fs->written && fs->damage && (r == 0 || r == -ENOSPC))
+		r = fs->damage; /* more than that files lost data */
+	if (fs->written && r == 0)
+		r = fs->lost_first;
 	free_fs(fs);
 	return r;
 }

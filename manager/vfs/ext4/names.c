@@ -123,7 +123,8 @@ bool ext4_another_try(struct ext4 *fs, unsigned int *tries)
 {
 	if (ext4_writable(fs) < 0 || ++*tries > 1)
 		return false;
-	if (list_empty(&fs->closing) && !fs->closer && fs->alloc->freeing == 0)
+	if (list_empty(&fs->closing) && list_empty(&fs->closing_now) && !fs->closer &&
+	    fs->alloc->freeing == 0)
 		return false;
 	ext4_make_room(fs);
 	return true;

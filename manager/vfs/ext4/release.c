@@ -117,6 +117,8 @@ static int write_out(struct ext4_inode *inode) MAY_YIELD
 	return r;
 }
 
+static void closer(void *arg) MAY_YIELD;
+
 /* The last in the row: whoever waits, waits for those before. */
 static void queue(struct ext4_inode *inode)
 {
@@ -124,6 +126,9 @@ static void queue(struct ext4_inode *inode)
 
 	inode->closing_number = ++fs->closings;
 	list_push_back(&fs->closing, &inode->closing_node);
+	/* Without memory for the task: the next that is queued, or a wait, starts it. */
+	if (!fs->closer && task_start(&fs->closer, "ext4-close", closer, fs) < 0)
+		fs->closer = NULL;
 }
 
 /* One inode, until it is gone or somebody has, or had, it again. */
@@ -136,6 +141,7 @@ static void close_one(struct ext4_inode *inode) MAY_YIELD
 	if (inode->nlink == 0)
 		inode->state |= EXT4_I_LEAVING;
 	if (deletable(inode)) {
+		(void)ext4_lost_take(inode); /* nobody can ask any more */
 		r = ext4_delete(inode);
 		if (r < 0)
 			ext4_damage(inode->fs, "inode %u could not be deleted: %s", inode->number,
@@ -211,7 +217,6 @@ static void closer(void *arg) MAY_YIELD
 void ext4_release(struct inode *vfs_inode)
 {
 	struct ext4_inode *inode = ext4_i(vfs_inode);
-	struct ext4 *fs = inode->fs;
 
 	if (is_idle(inode) && !(inode->state & EXT4_I_WITH_CLOSER)) {
 		leave_memory(inode);
@@ -221,9 +226,6 @@ void ext4_release(struct inode *vfs_inode)
 	if (inode->state & EXT4_I_WITH_CLOSER)
 		return; /* it looks again */
 	queue(inode);
-	/* Without memory for the task: the next release, or a wait, starts it. */
-	if (!fs->closer && task_start(&fs->closer, "ext4-close", closer, fs) < 0)
-		fs->closer = NULL;
 }
 
 void ext4_closing_wait(struct ext4 *fs)
