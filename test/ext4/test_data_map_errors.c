@@ -284,6 +284,37 @@ static void a_write_that_fails_leaves_the_mapping_as_long_as_the_file(void)
 	image_run("-b 4096", MIB(16), too_much);
 }
 
+static void stop(void *arg) MAY_YIELD
+{
+	(void)arg;
+	fs->read_only = true;
+}
+
+/* While the last page is read the file system comes to take no more changes. */
+static void not_extended(void) MAY_YIELD
+{
+	int fd;
+
+	begin();
+	CHECK_INT(ext4_fsync(&file->inode, false), 0);
+	fd = client_fd(true);
+	task_lock_take(&file->lock);
+	cache_drop(&file->pages, 0, UINT64_MAX);
+	CHECK_INT(task_start(NULL, "stop", stop, NULL), 0);
+	CHECK_INT(ext4_truncate(file, 2 * SIZE), -EROFS);
+	task_lock_drop(&file->lock);
+	CHECK_INT(file->size, SIZE);
+	as_long_as_the_file(fd);
+	fs->read_only = false;
+	close(fd);
+	inode_put(&file->inode);
+}
+
+static void a_file_that_cannot_be_extended_leaves_the_mapping_as_it_was(void)
+{
+	image_run("-b 4096", MIB(32), not_extended);
+}
+
 /* Two idle ones are more than is kept, but a task that has the older one's lock may use it. */
 static void worked_on(void) MAY_YIELD
 {
@@ -321,6 +352,7 @@ static const struct test tests[] = {
 	TEST(an_insert_that_fails_leaves_the_mapping_as_long_as_the_file),
 	TEST(a_mapping_that_is_handed_out_has_all_bytes),
 	TEST(a_write_that_fails_leaves_the_mapping_as_long_as_the_file),
+	TEST(a_file_that_cannot_be_extended_leaves_the_mapping_as_it_was),
 	TEST(a_move_that_stops_half_way_is_seen_by_all),
 	TEST(what_a_task_works_on_does_not_go),
 };
