@@ -19,6 +19,7 @@ uint64_t image_seed, image_cache_bytes = UINT64_C(64) << 20;
 
 const char *image_made;
 bool image_timeless;
+unsigned int image_tasks;
 
 static struct disk *disk;
 static char path[64];
@@ -209,7 +210,8 @@ void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void))
 	}
 	CHECK_INT(sched_init(&(struct sched_options){ .virtual_clock = true,
 						      .seeded = image_seed != 0,
-						      .seed = image_seed },
+						      .seed = image_seed,
+						      .task_limit = image_tasks },
 			     NULL),
 		  0);
 	CHECK_INT(cache_init(image_cache_bytes), 0);

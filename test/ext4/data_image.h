@@ -21,6 +21,7 @@ extern uint64_t image_seed; /* of image_random(); and, before image_run(), of th
 
 extern const char *image_made;	   /* shell commands after mke2fs; the image is $IMAGE; or NULL */
 extern uint64_t image_cache_bytes; /* the cache's limit */
+extern unsigned int image_tasks;   /* as many there may be; 0: the default */
 extern bool image_timeless;	   /* the disk takes no time, and can be held */
 
 void image_run(const char *mke2fs_options, uint64_t size, void (*fn)(void));

@@ -125,7 +125,58 @@ static void what_was_written_before_a_sync_is_durable_though_it_is_opened_again(
 	image_run("-b 4096", MIB(32), open_again);
 }
 
+/* ---- no memory, or no room, for the task that closes. */
+
+static struct waitq room;
+
+static void stander(void *arg) MAY_YIELD
+{
+	(void)arg;
+	(void)!waitq_wait(&room, TASK_FOREVER, WAIT_SURE);
+	ended();
+}
+
+static void waiter(void *arg) MAY_YIELD
+{
+	(void)arg;
+	ext4_closing_wait(fs);
+	ended();
+}
+
+static void close_again_without_a_task(void) MAY_YIELD
+{
+	static const char large[1 << 20] = "large";
+	struct ext4_inode *file = image_file("file");
+
+	CHECK_INT(ext4_write(&file->inode, large, sizeof(large), 0), sizeof(large));
+	start("waiter", waiter, NULL); /* runs when this one yields, and closes it by itself */
+	while (task_start(NULL, "stander", stander, NULL) == 0)
+		running++;
+	inode_put(&file->inode);
+	CHECK(fs->closer == NULL);
+	CHECK(!list_empty(&fs->closing));
+	CHECK_INT(task_sleep_until(clock_now_ns() + SECOND_NS / 10000), 0);
+	CHECK(!list_empty(&fs->closing_now));
+	/* While it is at it, somebody has the file again, and lets go; then there is room. */
+	file = image_find("file");
+	inode_put(&file->inode);
+	waitq_wake_all(&room);
+	wait_for_all();
+	CHECK_INT(task_sleep_until(clock_now_ns() + SECOND_NS), 0);
+	CHECK(list_empty(&fs->closing));
+}
+
+static void what_is_released_while_it_is_closed_is_closed_without_the_next_release(void)
+{
+	waitq_init(&done);
+	waitq_init(&room);
+	image_tasks = 64;
+	image_run("-b 4096", MIB(32), close_again_without_a_task);
+	image_tasks = 0;
+}
+
 static const struct test tests[] = {
+	TEST(what_is_released_while_it_is_closed_is_closed_without_the_next_release),
 	TEST(what_was_written_before_a_sync_is_durable_though_it_is_opened_again),
 	TEST(a_sync_ends_though_files_are_closed_all_the_time),
 	TEST(a_sync_ends_though_files_are_opened_again_all_the_time),
