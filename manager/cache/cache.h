@@ -71,6 +71,7 @@ struct cache_page {
 	uint8_t checked;	/* the map's owner's: what it was found to be; 0 when new */
 	bool parked;		/* met by eviction while it could not go */
 	bool ahead;		/* read ahead, not yet asked for */
+	bool again;		/* changed while it is being written: it stays dirty */
 	struct list queue_node; /* of the replacement; in none while parked */
 	/*
 	 * Of the map's owner (the journal's record of the block). The cache never looks at it:
@@ -114,6 +115,7 @@ struct cache_map {
 	struct list reading, writing;
 	struct list dirty; /* pages DIRTY and not held, oldest first */
 	uint64_t page_count, dirty_count, writing_count;
+	uint64_t again_count;	 /* of those being written */
 	struct waitq written;	 /* woken when writing_count or busy falls */
 	struct list node;	 /* of the maps that have something dirty */
 	uint64_t dirty_since_ns; /* in that list since */
@@ -180,7 +182,11 @@ uint64_t cache_ahead_max(void);
 
 /* Wait until the page is not being written: before each change of data. Pinned. */
 void cache_modify(struct cache_page *page) MAY_YIELD;
-/* The data was changed. Does not yield. */
+/*
+ * The data was changed. Does not yield. Without a journal who changes several pages may wait for
+ * one after cache_modify() of another: then the write under way may have part of the change,
+ * and the page is written once more.
+ */
 void cache_dirty(struct cache_page *page);
 /*
  * Journal: keep the page from write-back and eviction (a held page may be dirty); let it go

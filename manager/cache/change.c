@@ -12,9 +12,14 @@ void cache_modify(struct cache_page *page)
 void cache_dirty(struct cache_page *page)
 {
 	assert(page->pins > 0);
-	if (page->state == CACHE_DIRTY)
+	if (page->state == CACHE_DIRTY || page->again)
 		return;
-	page_move(page, CACHE_DIRTY); /* WRITING: a bug, cache_modify() was not called */
+	if (page->state == CACHE_WRITING) {
+		page->again = true; /* its request is the device's: see cache_write_done() */
+		page->map->again_count++;
+		return;
+	}
+	page_move(page, CACHE_DIRTY);
 	if (!page->held)
 		writeback_poke();
 }

@@ -179,11 +179,18 @@ int cache_sync(struct cache_map *map, uint64_t first, uint64_t end)
 {
 	struct sweep s = { .map = map, .first = first, .end = end, .until = cache.clock };
 	uint64_t error_count = map->error_count;
+	bool again = map->again_count > 0;
 	int r;
 
 	map->busy++;
 	write_sweep(&s);
 	wait_sweep(&s);
+	if (again) { /* what was changed during a write is dirty now */
+		s.after = 0;
+		s.until = cache.clock;
+		write_sweep(&s);
+		wait_sweep(&s);
+	}
 	r = map->error;
 	if (r == 0 && map->error_count != error_count)
 		r = map->last_error; /* another sync, that waited too, was told first */
@@ -202,8 +209,9 @@ int cache_write_pages(struct cache_page **pages, unsigned int count)
 
 		assert(page->map == s.map && page->pins > 0);
 		/* Being written already: with the data of now. */
-		if (page->state == CACHE_WRITING)
+		if (page->state == CACHE_WRITING && !page->again)
 			continue;
+		cache_modify(page);
 		if (page->state == CACHE_CLEAN)
 			page->number = ++cache.clock; /* no sync that began before waits for it */
 		page_move(page, CACHE_WRITING);
@@ -234,12 +242,14 @@ void cache_write_done(struct cache_page *page, int error)
 	} else {
 		cache.written++;
 	}
-	page_move(page, error ? CACHE_DIRTY : CACHE_CLEAN);
+	page_move(page, error || page->again ? CACHE_DIRTY : CACHE_CLEAN);
+	map->again_count -= page->again;
+	page->again = false;
 	waitq_wake_all(&page->waiters);
 	waitq_wake_all(&map->written);
 	page_settle(page);
 	writeback_eased();
-	if (error != 0)
+	if (page->state == CACHE_DIRTY)
 		writeback_poke();
 }
 

@@ -31,7 +31,8 @@ struct backing {
 	uint64_t read_ns, write_ns; /* how long one takes; in any number at a time */
 	uint64_t spread_ns;	    /* up to so much longer, by chance */
 	uint64_t random;
-	bool yields; /* its ops yield before they do anything */
+	bool yields;	 /* its ops yield before they do anything */
+	bool may_change; /* what is being written: else that is a mistake */
 	bool down;
 	int (*fails)(struct backing *s, bool write, uint64_t index); /* -errno, or 0; may be NULL */
 	uint64_t lingers_ns; /* its ops do not return for so long after they began all I/O */

@@ -72,6 +72,42 @@ static void a_change_waits_for_the_end_of_a_write(void)
 	with_store(modify_during_write);
 }
 
+static void change_during_write(void *arg) MAY_YIELD;
+static void change_during_write(void *arg)
+{
+	struct cache_page *page;
+
+	(void)arg;
+	s.may_change = true;
+	fill(&s, 1, 11);
+	page = get(1);
+	spawn("sync", sync_all, NULL);
+	task_yield();
+	CHECK_INT(page->state, CACHE_WRITING);
+	memset(page->data, 12, 4096);
+	cache_dirty(page);
+	CHECK_INT(page->state, CACHE_WRITING);
+	sync_all(NULL); /* began after the change: has it */
+	CHECK_INT(backing_page(&s, 1)[0], 12);
+	CHECK_INT(s.writes, 2);
+	CHECK_INT(page->state, CACHE_CLEAN);
+	memset(page->data, 13, 4096);
+	cache_dirty(page);
+	spawn("sync", sync_all, NULL);
+	task_yield();
+	memset(page->data, 14, 4096);
+	cache_dirty(page);
+	CHECK_INT(cache_write_pages(&page, 1), 0);
+	CHECK_INT(backing_page(&s, 1)[0], 14);
+	CHECK_INT(s.writes, 4);
+	cache_put(page);
+}
+
+static void a_change_during_a_write_is_written_too(void)
+{
+	with_store(change_during_write);
+}
+
 static void hold_and_release(void *arg) MAY_YIELD;
 static void hold_and_release(void *arg)
 {
@@ -403,6 +439,7 @@ static void a_drop_takes_its_range_and_no_more(void)
 
 static const struct test tests[] = {
 	TEST(a_change_waits_for_the_end_of_a_write),
+	TEST(a_change_during_a_write_is_written_too),
 	TEST(a_held_page_is_neither_written_nor_evicted),
 	TEST(a_released_page_can_be_evicted_again),
 	TEST(a_dirty_page_that_is_held_waits_for_its_release),
