@@ -429,9 +429,9 @@ static void end_stranger(int32_t pid)
 	}
 }
 
-static void sweep_strangers(void)
+/* Children of ours that are no process inside. How many; at most STRANGERS_MAX. */
+static unsigned int find_strangers(int32_t *ret)
 {
-	int32_t seen[STRANGERS_MAX];
 	unsigned int count = 0;
 	char path[64];
 	FILE *children;
@@ -440,12 +440,20 @@ static void sweep_strangers(void)
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	children = fopen(path, "re");
 	if (!children)
-		return; /* a kernel without it: strangers live until we end */
+		return 0; /* a kernel without it: strangers live until we end */
 	while (count < STRANGERS_MAX && fscanf(children, "%d", &pid) == 1) {
 		if (!process_number_used(pid))
-			seen[count++] = pid;
+			ret[count++] = pid;
 	}
 	fclose(children);
+	return count;
+}
+
+static void sweep_strangers(void)
+{
+	int32_t seen[STRANGERS_MAX];
+	unsigned int count = find_strangers(seen);
+
 	if (count > 0 && one_is_starting())
 		return; /* it may be that one */
 	for (unsigned int i = 0; i < count; i++) {
@@ -454,6 +462,16 @@ static void sweep_strangers(void)
 	}
 	memcpy(host.strangers, seen, count * sizeof(seen[0]));
 	host.stranger_count = count;
+}
+
+bool host_process_end_strangers(void)
+{
+	int32_t seen[STRANGERS_MAX];
+	unsigned int count = front_options.keep_strangers ? 0 : find_strangers(seen);
+
+	for (unsigned int i = 0; i < count; i++)
+		end_stranger(seen[i]);
+	return count > 0;
 }
 
 void host_process_sweep(void)

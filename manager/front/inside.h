@@ -89,6 +89,8 @@ bool host_process_poll(void); /* what SIGCHLD told; true if there was anything *
 /* Now and then: late processes, lost children, strangers. */
 void host_process_sweep(void);
 void host_process_kill_all(void);
+/* No process is inside any more: all children are strangers, at once. False: there are none. */
+bool host_process_end_strangers(void);
 /* A client broke the protocol: end it, with a line in the log. */
 void host_process_damage(struct client *c, const char *what);
 /* As proc_host.adopt. */

@@ -20,6 +20,7 @@
 #define SERVERS_DEFAULT 8u
 #define SPIN_DEFAULT_NS 100000u
 #define SWEEP_NS UINT64_C(1000000000)
+#define STRANGER_STEPS 200u	      /* who is not dead by then waits for a disk */
 #define CLOSE_STEP_NS UINT64_C(50000) /* the first look; each next one waits twice as long */
 #define CLOSE_STEP_MAX_NS UINT64_C(5000000)
 #define HEAP_KEPT (16 << 20)
@@ -390,6 +391,9 @@ static void closer(void *arg) MAY_YIELD
 		if (step_ns < CLOSE_STEP_MAX_NS)
 			step_ns *= 2;
 	}
+	/* A stranger that is killed may leave children of its own, which are ours then. */
+	for (unsigned int i = 0; i < STRANGER_STEPS && host_process_end_strangers(); i++)
+		(void)!task_sleep_until(clock_now_ns() + CLOSE_STEP_MAX_NS);
 	manager.closing = true;
 	task_cancel(manager.sweeper);
 	serve_close();
